@@ -1,0 +1,3 @@
+//! From a pipeline to nodes with keys.
+
+pub mod key;
