@@ -1,1 +1,20 @@
-//! data
+//! Images with labels: packed files, readers that make them, steps that change them, batches.
+//!
+//! Readers ([`shapes`], [`idx`], [`folder`], `mnist_dir`) write one [`pack`]; [`transform`] and
+//! [`recipe`] turn packs into packs; [`batch`] turns a pack into training batches. Pixels are `u8`,
+//! interleaved (H, W, C), until a batch makes them floats.
+
+pub mod batch;
+pub mod error;
+pub mod image;
+pub mod label;
+pub mod pack;
+pub mod recipe;
+pub mod rotate;
+
+pub use batch::{Batch, Batches, Source};
+pub use error::DataError;
+pub use image::{Image, ImageRef};
+pub use label::{Label, LabelKind, PackSchema};
+pub use pack::{Pack, PackWriter};
+pub use recipe::Recipe;

@@ -292,6 +292,9 @@ pub enum StageError {
         /// what the system said
         source: std::io::Error,
     },
+    /// Data could not be read, written or used.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
     /// A tensor operation failed.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),
