@@ -9,7 +9,7 @@ pub mod downsample;
 pub mod frame;
 pub mod grid;
 pub mod history;
-pub mod markdown;
+
 pub mod mermaid;
 pub mod number;
 pub mod parquet;
