@@ -168,10 +168,15 @@ pub fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Prints text on standard output.
+pub fn print(text: &str) -> Result<(), CliError> {
+    print_bytes(text.as_bytes())
+}
+
 /// Prints data on standard output.
-pub fn print(data: &str) -> Result<(), CliError> {
+pub fn print_bytes(data: &[u8]) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
-    out.write_all(data.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+    out.write_all(data).and_then(|()| out.flush()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => CliError::OutputClosed,
         _ => CliError::failed(format!("standard output: {error}")),
     })
