@@ -1,1 +1,2 @@
 //! All integration tests, in one binary: linking polars and candle once is enough.
+mod layers;
