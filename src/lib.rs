@@ -77,7 +77,7 @@
 //! | --- | --- | --- |
 //! | a network | YAML in the pipeline, or `file:` beside it | nowhere; as a preset: `pipelines/models/` and [`model`] |
 //! | a kind of stage | its configuration with `impl Kind` in `src/stage/` | `kinds!` in [`stage`] |
-//! | a layer | its shapes and its forward pass in `src/model/` | the layer list in [`model`] |
+//! | a layer | its shapes and its forward pass in `src/model/layers/` | `layers!` there |
 //! | an operation | kernel, derivative and reference in `src/ops/` | [`ops`] |
 //! | a loss | `src/loss/` | [`loss`] |
 //! | a metric | features → statistics → score in `src/metric/` | [`metric`] |
