@@ -87,8 +87,10 @@ pub fn tanh_f32(x: f32) -> f32 {
     let near = p * square * x + x;
     let magnitude = f32::from_bits(x.to_bits() & 0x7fff_ffff);
     let far = 1.0 - 2.0 / (exp_f32(2.0 * magnitude) + 1.0);
-    let far = f32::from_bits(far.to_bits() | (x.to_bits() & 0x8000_0000));
-    if magnitude < 0.625 { near } else { far }
+    let tanh = if magnitude < 0.625 { near } else { far };
+    // The sign is put back last: the polynomial turns −0 into 0.
+    f32::from_bits((tanh.to_bits() & 0x7fff_ffff) | (x.to_bits() & 0x8000_0000))
+}
 }
 
 /// 1 / (1 + e^−x).
