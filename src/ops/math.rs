@@ -91,7 +91,6 @@ pub fn tanh_f32(x: f32) -> f32 {
     // The sign is put back last: the polynomial turns −0 into 0.
     f32::from_bits((tanh.to_bits() & 0x7fff_ffff) | (x.to_bits() & 0x8000_0000))
 }
-}
 
 /// 1 / (1 + e^−x).
 #[inline]
