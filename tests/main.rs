@@ -5,3 +5,4 @@ mod layers;
 mod metric;
 mod readme;
 mod support;
+mod ops;
