@@ -5,12 +5,19 @@
 //! interleaved (H, W, C), until a batch makes them floats.
 
 pub mod batch;
+pub mod channels;
 pub mod error;
+pub mod folder;
+pub mod idx;
 pub mod image;
 pub mod label;
+#[cfg(feature = "candle-datasets")]
+pub mod mnist_dir;
 pub mod pack;
 pub mod recipe;
 pub mod rotate;
+pub mod shapes;
+pub mod work;
 
 pub use batch::{Batch, Batches, Source};
 pub use error::DataError;
