@@ -33,6 +33,9 @@ pub enum DataError {
     /// Labels, classes or settings that do not fit the data.
     #[error("{0}")]
     Unfit(String),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl DataError {
