@@ -6,3 +6,4 @@ mod metric;
 mod readme;
 mod support;
 mod ops;
+mod report;

@@ -52,7 +52,10 @@ pub fn long(runs: &[Run]) -> Result<DataFrame, ReportError> {
         let values: Vec<Option<&Value>> = rows.iter().map(|(run, _)| run.axes.get(&axis)).collect();
         columns.push(axis_values(&axis_column(&axis), &values));
     }
-    let epochs: Vec<Option<u64>> = rows.iter().map(|(_, row)| row.and_then(|r| r.epoch)).collect();
+    let epochs: Vec<Option<u64>> = rows
+        .iter()
+        .map(|(_, row)| row.and_then(|r| r.epoch))
+        .collect();
     let values: Vec<Option<f64>> = rows.iter().map(|(_, row)| row.map(|r| r.value)).collect();
     let samples: Vec<Option<u64>> = rows.iter().map(|(_, row)| row.map(|r| r.samples)).collect();
     columns.extend([
@@ -68,7 +71,9 @@ pub fn long(runs: &[Run]) -> Result<DataFrame, ReportError> {
         Column::new("samples".into(), samples),
         strings("extractor", &|_, row| row.and_then(|r| short(r.extractor))),
         strings("reference", &|_, row| row.and_then(|r| short(r.reference))),
-        strings("protocol", &|_, row| row.map(|r| r.protocol_digest().short())),
+        strings("protocol", &|_, row| {
+            row.map(|r| r.protocol_digest().short())
+        }),
         strings("outcome", &|run, _| Some(run.ending.to_string())),
     ]);
     Ok(DataFrame::new_infer_height(columns)?)

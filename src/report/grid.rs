@@ -21,11 +21,7 @@ pub fn contact_sheet(tiles: &[RgbImage], columns: usize) -> RgbImage {
     let zoom = LEGIBLE.div_ceil(width.max(1)).clamp(1, 4);
     let (cell_width, cell_height) = (width * zoom + GAP, height * zoom + GAP);
     let size = |cells: u32, cell: u32| (cells * cell + GAP).max(1);
-    let mut sheet = RgbImage::from_pixel(
-        size(columns, cell_width),
-        size(rows, cell_height),
-        PAPER,
-    );
+    let mut sheet = RgbImage::from_pixel(size(columns, cell_width), size(rows, cell_height), PAPER);
     for (index, tile) in tiles.iter().enumerate() {
         let left = GAP + index as u32 % columns * cell_width;
         let top = GAP + index as u32 / columns * cell_height;

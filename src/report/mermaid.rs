@@ -1,6 +1,7 @@
 //! The pipeline's graph as Mermaid text, one box a stage: the matrix is collapsed.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use serde::Serialize;
 
@@ -28,8 +29,9 @@ pub fn flowchart(vertices: &[Vertex]) -> String {
             [] => String::new(),
             axes => format!(" · {} × {}", vertex.nodes, axes.join(", ")),
         };
-        text += &format!(
-            "  n{index}[\"<b>{}</b><br/>{}{}\"]\n",
+        let _ = writeln!(
+            text,
+            "  n{index}[\"<b>{}</b><br/>{}{}\"]",
             quote(&vertex.stage),
             quote(&vertex.kind),
             quote(&matrix)
@@ -37,7 +39,7 @@ pub fn flowchart(vertices: &[Vertex]) -> String {
     }
     for (index, vertex) in vertices.iter().enumerate() {
         for source in vertex.reads.iter().filter_map(|stage| id(stage)) {
-            text += &format!("  n{source} --> n{index}\n");
+            let _ = writeln!(text, "  n{source} --> n{index}");
         }
     }
     text

@@ -5,10 +5,13 @@
 //! [`grid`] images (PNG), [`mermaid`] the graph, and [`markdown`] puts it all together with a template.
 //! Everything is a function of its input to the byte: no clock, no machine, no iteration order of a hash.
 
+pub mod document;
 pub mod downsample;
+pub mod findings;
 pub mod frame;
 pub mod grid;
 pub mod history;
+pub mod markdown;
 
 pub mod mermaid;
 pub mod number;

@@ -32,8 +32,7 @@ pub fn bytes(frame: &DataFrame) -> Result<Vec<u8>, ReportError> {
     let properties = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
         .build();
-    let mut writer =
-        SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties))?;
+    let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties))?;
     let mut group = writer.next_row_group()?;
     for column in frame.columns() {
         let cells = (0..column.len())

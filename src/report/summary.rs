@@ -104,7 +104,15 @@ pub fn summarise(runs: &[Run]) -> Result<Summary, ReportError> {
         labels.extend(axes.iter().map(|axis| label(first, axis, members.len())));
         let cells = columns
             .iter()
-            .map(|column| cell(column, lists.get(&(index, column.metric.clone())), first, runs, members))
+            .map(|column| {
+                cell(
+                    column,
+                    lists.get(&(index, column.metric.clone())),
+                    first,
+                    runs,
+                    members,
+                )
+            })
             .collect();
         rows.push(SummaryRow {
             name: name.clone(),
@@ -146,7 +154,10 @@ fn groups(runs: &[Run]) -> Vec<(String, Vec<usize>)> {
     let mixed = |members: &[usize]| {
         let mut seen: IndexMap<&str, &MetricRow> = IndexMap::new();
         members.iter().flat_map(|run| &runs[*run].rows).any(|row| {
-            !seen.entry(row.metric.as_str()).or_insert(row).comparable(row)
+            !seen
+                .entry(row.metric.as_str())
+                .or_insert(row)
+                .comparable(row)
         })
     };
     by_name
@@ -181,7 +192,8 @@ fn aggregate(
         for run in members.iter().map(|run| &runs[*run]) {
             for name in metrics(std::slice::from_ref(run)) {
                 let rows = || run.rows.iter().filter(|row| row.metric == name);
-                let (Some(final_row), Some(best_row)) = (rows().max_by_key(|row| row.epoch), best(rows()))
+                let (Some(final_row), Some(best_row)) =
+                    (rows().max_by_key(|row| row.epoch), best(rows()))
                 else {
                     continue;
                 };
@@ -201,7 +213,12 @@ fn aggregate(
     let grouped = frame
         .lazy()
         .group_by_stable([col("group"), col("metric")])
-        .agg([col("last"), col("best"), col("epoch"), col("protocol").first()])
+        .agg([
+            col("last"),
+            col("best"),
+            col("epoch"),
+            col("protocol").first(),
+        ])
         .collect()?;
     let mut lists = IndexMap::new();
     for row in 0..grouped.height() {
@@ -217,7 +234,12 @@ fn aggregate(
         })?;
         let group = grouped.column("group")?.u64()?.get(row).unwrap_or(0) as usize;
         let text = |name: &str| -> Result<String, ReportError> {
-            Ok(grouped.column(name)?.str()?.get(row).unwrap_or_default().to_owned())
+            Ok(grouped
+                .column(name)?
+                .str()?
+                .get(row)
+                .unwrap_or_default()
+                .to_owned())
         };
         lists.insert(
             (group, text("metric")?),
@@ -287,10 +309,13 @@ fn cell(
         _ => mean_sd(mean, sd),
     };
     let epochs = lists.map_or(&[][..], |lists| &lists.best_epochs);
-    if let (Pick::Best, Some(low), Some(high)) = (column.pick, epochs.iter().min(), epochs.iter().max()) {
-        text += &match low == high {
-            true => format!(" @ {low}"),
-            false => format!(" @ {low}–{high}"),
+    if let (Pick::Best, Some(low), Some(high)) =
+        (column.pick, epochs.iter().min(), epochs.iter().max())
+    {
+        text = if low == high {
+            format!("{text} @ {low}")
+        } else {
+            format!("{text} @ {low}–{high}")
         };
     }
     SummaryCell {
@@ -300,7 +325,9 @@ fn cell(
         n: values.len(),
         best: false,
         mark: "",
-        protocol: lists.map(|lists| lists.protocol.clone()).unwrap_or_default(),
+        protocol: lists
+            .map(|lists| lists.protocol.clone())
+            .unwrap_or_default(),
     }
 }
 
@@ -331,8 +358,14 @@ fn mark_protocols(
     let mut notes = Vec::new();
     for metric in metrics(runs) {
         let mut protocols: IndexMap<String, &MetricRow> = IndexMap::new();
-        for row in runs.iter().flat_map(|run| &run.rows).filter(|row| row.metric == metric) {
-            protocols.entry(row.protocol_digest().short()).or_insert(row);
+        for row in runs
+            .iter()
+            .flat_map(|run| &run.rows)
+            .filter(|row| row.metric == metric)
+        {
+            protocols
+                .entry(row.protocol_digest().short())
+                .or_insert(row);
         }
         if protocols.len() < 2 {
             continue;
@@ -371,13 +404,19 @@ fn mark_best(runs: &[Run], columns: &[SummaryColumn], rows: &mut [SummaryRow]) {
         let Some(direction) = direction else { continue };
         let cells: Vec<(String, Option<f64>)> = rows
             .iter()
-            .map(|row| (row.cells[position].protocol.clone(), row.cells[position].mean))
+            .map(|row| {
+                (
+                    row.cells[position].protocol.clone(),
+                    row.cells[position].mean,
+                )
+            })
             .collect();
         for (row, (protocol, mean)) in rows.iter_mut().zip(&cells) {
             let rivals = || cells.iter().filter(|(p, m)| p == protocol && m.is_some());
             row.cells[position].best = mean.is_some_and(|mean| {
                 rivals().count() > 1
-                    && !rivals().any(|(_, rival)| rival.is_some_and(|rival| direction.better(rival, mean)))
+                    && !rivals()
+                        .any(|(_, rival)| rival.is_some_and(|rival| direction.better(rival, mean)))
             });
         }
     }
