@@ -24,7 +24,8 @@ pub enum Event {
         axes: Axes,
         /// its key
         key: Digest,
-        /// how the recorded work ended
+        /// how the recorded work ended: `"outcome":"ok"` or `"outcome":"diverged","epoch":…`
+        #[serde(flatten)]
         status: Status,
         /// the other device class that the record comes from, if it does
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +57,8 @@ pub enum Event {
         axes: Axes,
         /// its key
         key: Digest,
-        /// how the work ended
+        /// how the work ended: `"outcome":"ok"` or `"outcome":"diverged","epoch":…`
+        #[serde(flatten)]
         status: Status,
         /// wall time
         seconds: f64,
