@@ -7,3 +7,4 @@ mod readme;
 mod support;
 mod ops;
 mod report;
+mod pipelines;
