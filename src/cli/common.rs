@@ -12,8 +12,7 @@ use crate::plan::{self, Plan};
 use crate::run::devices::Devices;
 use crate::run::resolve::Session;
 use crate::spec::{self, Faults, LoadOptions};
-use crate::store::Store;
-use crate::store::lockfile::LockFile;
+use crate::store::{LockFile, Store};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,8 +125,10 @@ impl PipelineArgs {
         let devices = Devices::new(self.device);
         devices.get(None).map_err(CliError::bad)?;
         Ok(Opened {
-            store: Store::open(&store).map_err(CliError::failed)?,
-            lock: LockFile::of_pipeline(&plan.file).map_err(CliError::bad)?,
+            store: Store::open(&store)
+                .map_err(CliError::failed)?
+                .with_notices(|notice| say(&format!("note      {notice}"))),
+            lock: LockFile::read(&LockFile::path_for(&plan.file)).map_err(CliError::bad)?,
             devices,
             any_device: self.any_device,
             plan,

@@ -89,6 +89,16 @@ impl Recipe {
         Self(recipe)
     }
 
+    /// A recipe as a record keeps it.
+    pub fn from_value(value: Value) -> Self {
+        Self(value)
+    }
+
+    /// The form that a record keeps.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+
     /// The key: the digest of the whole recipe.
     pub fn key(&self) -> Digest {
         Digest::of_value(&self.0)

@@ -9,21 +9,25 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::fresh::Fresh;
 use super::resolve::{Keyed, shown_digest};
 use crate::data::export::export_folder;
 use crate::data::pack::Pack;
 use crate::device::Compute;
+use crate::hash::Digest;
 use crate::stage::{
-    Format, Input, Memo, NodeName, Outcome, Product, Progress, StageConfig, StageCtx, StageError,
+    Format, Input, Memo, NodeName, Outcome, Progress, StageConfig, StageCtx, StageError,
 };
-use crate::store::{Record, Store};
+use crate::store::{NewRecord, Record, Store};
+
+/// What the last line of a failed attempt's log begins with.
+const FAILED: &str = "retake: failed: ";
 
 /// Lines of a log that a failure shows.
 const TAIL: usize = 20;
@@ -38,7 +42,7 @@ pub struct Job {
     /// the pipeline's name
     pub pipeline: String,
     /// what to do
-    pub config: StageConfig,
+    pub config: Arc<StageConfig>,
     /// the seed of the stage
     pub seed: u64,
     /// key, recipe and inputs
@@ -162,7 +166,7 @@ impl Local<'_> {
                     if node.paths.contains_key(output) {
                         continue;
                     }
-                    let mut path = self.store.path(artifact)?;
+                    let mut path = self.store.path(artifact).map_err(failed)?;
                     if job.as_folder.contains(name) && artifact.format == Format::Data {
                         let folder = scratch.join("folders").join(name).join(position.to_string());
                         export(&path, &folder)?;
@@ -185,38 +189,27 @@ impl Local<'_> {
         let formats: BTreeMap<String, Format> =
             job.config.outputs().into_iter().map(|spec| (spec.name, spec.format)).collect();
         let mut outputs = BTreeMap::new();
-        for (name, product) in &outcome.outputs {
-            let declared = formats.get(name).copied().ok_or_else(|| {
+        for (name, product) in outcome.outputs {
+            let declared = formats.get(&name).copied().ok_or_else(|| {
                 StageError::Failed(format!("internal error: undeclared output `{name}`"))
             })?;
-            let artifact = self.store.take(product, format_of(product, declared)).map_err(failed)?;
-            outputs.insert(name.clone(), artifact);
+            outputs.insert(name, (product, declared));
         }
-        let record = Record {
+        let mut timings = outcome.timings;
+        if worked {
+            timings.insert("seconds".to_owned(), json!(seconds));
+        }
+        let record = NewRecord {
             key: job.keyed.key,
             kind: job.config.kind().to_owned(),
             kind_version: job.config.version(),
-            recipe: job.keyed.recipe.clone(),
+            recipe: job.keyed.recipe.value().clone(),
             status: outcome.status,
             outputs,
             scalars: outcome.scalars,
+            timings,
         };
-        self.store.commit(&record).map_err(failed)?;
-        if worked {
-            let mut timings: Map<String, Value> = outcome.timings;
-            timings.insert("seconds".to_owned(), json!(seconds));
-            self.store.put_timings(&record.key, &timings).map_err(failed)?;
-        }
-        Ok(record)
-    }
-}
-
-/// A folder made by a stage is a folder, whatever form was declared for the output.
-fn format_of(product: &Product, declared: Format) -> Format {
-    match product {
-        Product::Tree(_) => Format::Folder,
-        Product::Made(path) if path.is_dir() => Format::Folder,
-        _ => declared,
+        self.store.commit(record).map_err(failed)
     }
 }
 
@@ -240,6 +233,12 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
         .unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+/// Why the last attempt at `key` failed, as its log says.
+pub fn last_failure(store: &Store, key: &Digest) -> Option<String> {
+    let log = std::fs::read_to_string(store.log_path(key)).ok()?;
+    log.lines().last()?.strip_prefix(FAILED).map(str::to_owned)
 }
 
 /// The log of one attempt: a file, made with its first line, and the last lines in memory.
@@ -276,7 +275,7 @@ impl Log {
         let mut inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let tail = inner.1.drain(..).collect();
         drop(inner);
-        self.line(&format!("retake: {error}"));
+        self.line(&format!("{FAILED}{error}"));
         Failure { error, log: self.path.clone(), tail }
     }
 }

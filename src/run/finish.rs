@@ -1,12 +1,12 @@
 //! What follows a result: publishing, the lock file, and what `explain` compares with next time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::event::Event;
 use super::resolve::{Keyed, Session, Settled};
-use crate::store::Published;
-use crate::store::lockfile::{Block, DEFAULT_PROFILE, LockFile};
+use super::text;
+use crate::store::{LockBlock, LockFile, Published, Record};
 
 /// Device class under which the lock file keeps nodes whose bytes depend on no device.
 const ANY_DEVICE: &str = "any";
@@ -75,38 +75,45 @@ impl<'a> Finisher<'a> {
     pub fn is_locked(&self, id: usize, keyed: &Keyed) -> bool {
         let node = &self.session.plan.nodes[id];
         let class = keyed.recipe.device().unwrap_or(ANY_DEVICE);
-        self.session.lock.key(self.profile(), class, &node.name.to_string()) == Some(keyed.key)
-    }
-
-    fn profile(&self) -> &str {
-        self.session.plan.profile.as_deref().unwrap_or(DEFAULT_PROFILE)
+        let profile = self.session.plan.profile.as_deref();
+        let block = self.session.lock.block(profile, class, &node.name.to_string());
+        block.is_some_and(|block| block.key == keyed.key)
     }
 
     /// Writes the lock file (not for runs with `--set`) and remembers keys for `explain`.
     pub fn write(&self, settled: &[Option<Settled>], emit: &mut dyn FnMut(Event)) {
         let plan = self.session.plan;
-        let mut blocks: BTreeMap<(String, String), Block> = BTreeMap::new();
+        let mut blocks: BTreeMap<String, BTreeMap<String, LockBlock>> = BTreeMap::new();
         let mut keys = BTreeMap::new();
         for (node, settled) in plan.nodes.iter().zip(settled) {
             let Some(Settled { record, keyed }) = settled else { continue };
             let class = keyed.recipe.device().unwrap_or(ANY_DEVICE).to_owned();
-            blocks.insert((class, node.name.to_string()), Block::of(record));
+            blocks.entry(class).or_default().insert(node.name.to_string(), block(record));
             keys.insert(node.name.to_string(), record.key);
         }
         let mut note = |what: &str, error: String| {
             emit(Event::Note { message: format!("could not write {what}: {error}") });
         };
-        if let Err(error) = self.session.store.remember_keys(plan, &keys) {
+        let (store, profile) = (self.session.store, plan.profile.as_deref());
+        if let Err(error) = store.remember_keys(&text::pipeline(plan), profile, &keys) {
             note("the index of last keys", error.to_string());
         }
         if !plan.sets.is_empty() || blocks.is_empty() {
             return;
         }
-        let all: Vec<String> = plan.nodes.iter().map(|node| node.name.to_string()).collect();
-        if let Err(error) = LockFile::merge(&plan.file, self.profile(), blocks, &all) {
-            note("the lock file", error.to_string());
+        let all: BTreeSet<String> = plan.nodes.iter().map(|node| node.name.to_string()).collect();
+        let path = LockFile::path_for(&plan.file);
+        for (class, blocks) in blocks {
+            if let Err(error) = store.update_lock_file(&path, profile, &class, blocks, &all) {
+                note("the lock file", error.to_string());
+            }
         }
     }
+}
+
+fn block(record: &Record) -> LockBlock {
+    let digests = record.outputs.iter().map(|(name, artifact)| (name.clone(), artifact.digest));
+    LockBlock { key: record.key, outputs: digests.collect(), scalars: record.scalars.clone() }
 }
 
 /// `reports/shapes` → `reports/shapes-smoke`; `out/grid.png` → `out/grid-smoke.png`.

@@ -1,22 +1,27 @@
 //! Why a node is not cached, in words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::resolve::{Keyed, Session};
 use super::text;
 use crate::plan::Source;
-use crate::plan::key::Change;
-use crate::store::MissReason;
+use crate::plan::key::{Change, Recipe};
+use crate::hash::Digest;
+use crate::stage::NodeName;
+use crate::store::{Lookup, MissReason};
 
 /// Compares nodes with what they were when retake last saw them.
 pub struct Reasons<'a> {
     session: &'a Session<'a>,
+    last: BTreeMap<String, Digest>,
 }
 
 impl<'a> Reasons<'a> {
     /// Reasons for the nodes of `session`.
     pub fn new(session: &'a Session<'a>) -> Self {
-        Self { session }
+        let plan = session.plan;
+        let last = session.store.last_keys(&text::pipeline(plan), plan.profile.as_deref());
+        Self { session, last }
     }
 
     /// All reasons in one line.
@@ -30,9 +35,9 @@ impl<'a> Reasons<'a> {
     /// Why the node's record is not there: damage, a change since last time, or that it never ran.
     pub fn list(&self, id: usize, keyed: &Keyed) -> Vec<String> {
         let mut reasons = Vec::new();
-        let miss = self.session.store.miss_reason(&keyed.key);
-        if let Some(damage @ (MissReason::Damaged { .. } | MissReason::ObjectMissing { .. })) = &miss {
-            reasons.push(damage.to_string());
+        match self.session.store.lookup(&keyed.key) {
+            Lookup::Hit(_) | Lookup::Miss(MissReason::NoRecord) => {}
+            Lookup::Miss(damage) => reasons.push(damage.to_string()),
         }
         let changes = self.changes(id, keyed);
         reasons.extend(self.words(id, changes.as_deref().unwrap_or_default()));
@@ -47,9 +52,14 @@ impl<'a> Reasons<'a> {
 
     /// The leaves of the recipe that differ from the last time; `None` when there was no last time.
     pub fn changes(&self, id: usize, keyed: &Keyed) -> Option<Vec<Change>> {
-        let plan = self.session.plan;
-        let previous = self.session.store.last_recipe(plan, &plan.nodes[id].name)?;
+        let previous = self.previous(&self.session.plan.nodes[id].name)?;
         Some(keyed.recipe.changes_since(&previous))
+    }
+
+    /// The recipe that a node had when it was last computed or found.
+    fn previous(&self, name: &NodeName) -> Option<Recipe> {
+        let record = self.session.store.record(self.last.get(&name.to_string())?)?;
+        Some(Recipe::from_value(record.recipe))
     }
 
     /// Changes as people read them; an input is named once, with where it comes from.

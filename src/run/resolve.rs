@@ -16,8 +16,7 @@ use crate::plan::{Node, Plan, Source};
 use crate::stage::{
     Artifact, Format, Input, InputNode, InputSpec, NodeName, ShownNode, StageCtx,
 };
-use crate::store::lockfile::LockFile;
-use crate::store::{Record, Store, StoreError};
+use crate::store::{LockFile, Record, Store, StoreError};
 
 /// What resolving needs beside the plan.
 pub struct Session<'a> {
@@ -134,17 +133,17 @@ impl Session<'_> {
         if let Some(record) = self.store.record(&keyed.key) {
             return Some(Hit { record, borrowed: None });
         }
-        keyed.recipe.device()?;
+        let own = keyed.recipe.device()?;
         let name = self.plan.nodes[id].name.to_string();
-        let profile = self.plan.profile.as_deref().unwrap_or(crate::store::lockfile::DEFAULT_PROFILE);
-        let classes: Vec<String> = match self.any_device {
-            true => self.store.device_classes(),
-            false => self.lock.classes(profile, &name),
-        };
-        classes.into_iter().find_map(|class| {
+        let locked = self.lock.elsewhere(self.plan.profile.as_deref(), own, &name);
+        let mut candidates: Vec<(String, Option<Digest>)> =
+            locked.map(|(class, block)| (class.to_owned(), Some(block.key))).collect();
+        if self.any_device {
+            candidates.extend(self.store.device_classes().into_iter().map(|class| (class, None)));
+        }
+        candidates.into_iter().find_map(|(class, locked)| {
             let key = keyed.recipe.on_device(&DeviceClass(class.clone()))?.key();
-            let named = self.any_device || self.lock.key(profile, &class, &name) == Some(key);
-            let record = self.store.record(&key).filter(|_| named)?;
+            let record = self.store.record(&key).filter(|_| locked.is_none_or(|locked| locked == key))?;
             Some(Hit { record, borrowed: Some(class) })
         })
     }
@@ -175,9 +174,9 @@ impl Session<'_> {
 
     /// A file or folder of the user's, digested in place.
     fn file(&self, path: &PathBuf) -> Result<InputNode, StoreError> {
-        let digested = self.store.digest_input(path)?;
-        let format = if digested.folder { Format::Folder } else { Format::File };
-        let artifact = Artifact { digest: digested.digest, bytes: digested.bytes, format };
+        let (digest, bytes, folder) = self.store.digest_input(path)?;
+        let format = if folder { Format::Folder } else { Format::File };
+        let artifact = Artifact { digest, bytes, format };
         Ok(InputNode {
             node: NodeName::default(),
             status: crate::stage::Status::Ok,
@@ -263,7 +262,7 @@ fn show(plan: &Plan, id: usize, settled: &Settled) -> ShownNode {
         kind: node.config.kind().to_owned(),
         kind_version: node.config.version(),
         description: node.description.clone(),
-        with: node.settings.clone(),
+        with: (*node.settings).clone(),
         seed: node.config.uses_seed().then_some(node.seed),
         key: settled.record.key,
         device: settled.keyed.recipe.device().map(str::to_owned),

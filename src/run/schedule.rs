@@ -338,7 +338,6 @@ impl<'a> Scheduler<'a> {
             }
             Err(Failure { error: StageError::Cancelled, .. }) => {}
             Err(failure) => {
-                self.session.store.note_failure(&running.keyed.key, &failure.error.to_string());
                 self.fail(id, &failure.error.to_string(), Some(&failure));
             }
         }

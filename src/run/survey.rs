@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
+use super::executor::last_failure;
 use super::reasons::Reasons;
 use super::resolve::{Hit, Keyed, ResolveError, Session, Settled};
 use super::text;
@@ -150,7 +151,7 @@ fn stand(
         return Ok((standing, Some(Settled { keyed, record })));
     }
     let mut why = reasons.list(id, &keyed);
-    let state = match session.store.failure(&keyed.key) {
+    let state = match last_failure(session.store, &keyed.key) {
         Some(failure) => {
             why.insert(0, format!("its last run failed: {failure}"));
             State::Failed
@@ -187,12 +188,13 @@ fn recalled(
     let compute = session
         .devices
         .get(node.device)
-        .map_err(|error| StageError::Failed(error.to_string()))?;
+        .map_err(failed)?;
     let mut inputs = keyed.inputs.clone();
     for input in inputs.values_mut().flat_map(|input| &mut input.nodes) {
         for (output, artifact) in &input.outputs {
             if !input.paths.contains_key(output) {
-                input.paths.insert(output.clone(), session.store.path(artifact)?);
+                let path = session.store.path(artifact).map_err(failed)?;
+                input.paths.insert(output.clone(), path);
             }
         }
     }
@@ -218,19 +220,20 @@ fn recalled(
     let mut outputs = BTreeMap::new();
     for (name, product) in &outcome.outputs {
         let Some(spec) = formats.iter().find(|spec| spec.name == *name) else { continue };
-        let artifact = session
-            .store
-            .preview(product, spec.format)
-            .map_err(|error| StageError::Failed(error.to_string()))?;
+        let Some(artifact) = session.store.preview(product, spec.format) else { return Ok(None) };
         outputs.insert(name.clone(), artifact);
     }
     Ok(Some(Record {
         key: keyed.key,
         kind: node.config.kind().to_owned(),
         kind_version: node.config.version(),
-        recipe: keyed.recipe.clone(),
+        recipe: keyed.recipe.value().clone(),
         status: outcome.status,
         outputs,
         scalars: outcome.scalars,
     }))
+}
+
+fn failed(error: impl std::fmt::Display) -> StageError {
+    StageError::Failed(error.to_string())
 }
