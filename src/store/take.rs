@@ -1,0 +1,152 @@
+//! From what a stage gives back to artifacts in the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use super::folder::{Links, Manifest, is_inside, list, unsuitable};
+use super::objects::Staged;
+use super::{FileEntry, Store, StoreError};
+use crate::stage::{Artifact, Format, Product};
+
+impl Store {
+    /// Takes a product into the store. A made file or folder is *moved*, so it is gone afterwards.
+    ///
+    /// A folder may stand where [`Format::File`] is declared (a command says no more than a path); its
+    /// artifact then is a [`Format::Folder`].
+    ///
+    /// # Errors
+    /// When something can not be read or written, is of a type that cannot be stored, or does not fit
+    /// `format`.
+    pub fn take(&self, product: &Product, format: Format) -> Result<Artifact, StoreError> {
+        match product {
+            Product::Bytes(bytes) => {
+                let staged = self.stage_bytes(bytes)?;
+                self.take_file(staged, format)
+            }
+            Product::Stored(artifact) => {
+                self.check_artifact(artifact)?;
+                let is_folder = artifact.format == Format::Folder;
+                Ok(Artifact {
+                    format: if is_folder { Format::Folder } else { format },
+                    ..artifact.clone()
+                })
+            }
+            Product::Tree(tree) => self.take_tree(tree),
+            Product::Made(path) => {
+                let meta = fs::symlink_metadata(path).map_err(|e| StoreError::io(path, e))?;
+                let wrong = |problem: String| Err(StoreError::unsuitable(path, problem));
+                if meta.is_file() && format == Format::Folder {
+                    wrong("a file where a folder was declared".to_owned())
+                } else if meta.is_file() {
+                    let staged = self.stage_file(path)?;
+                    self.take_file(staged, format)
+                } else if !meta.is_dir() {
+                    Err(unsuitable(path, &meta))
+                } else if matches!(format, Format::Folder | Format::File) {
+                    self.take_folder(path)
+                } else {
+                    wrong(format!("a folder where {format:?} was declared"))
+                }
+            }
+        }
+    }
+
+    fn take_file(&self, staged: Staged, format: Format) -> Result<Artifact, StoreError> {
+        let artifact = Artifact {
+            digest: staged.digest,
+            bytes: staged.bytes,
+            format,
+        };
+        self.admit(vec![staged])?;
+        Ok(artifact)
+    }
+
+    fn take_folder(&self, folder: &Path) -> Result<Artifact, StoreError> {
+        let listing = list(folder, Links::Refuse)?;
+        let mut staged = Vec::new();
+        let mut files = BTreeMap::new();
+        for (relative, found) in listing.files {
+            let file = self.stage_file(&found.path)?;
+            files.insert(relative, found.entry(file.digest, file.bytes));
+            staged.push(file);
+        }
+        self.take_manifest(&Manifest::new(files, listing.empty_folders), staged)
+    }
+
+    fn take_tree(&self, tree: &BTreeMap<String, Product>) -> Result<Artifact, StoreError> {
+        let mut staged = Vec::new();
+        let mut files = BTreeMap::new();
+        let mut empty_folders = BTreeSet::new();
+        for (path, product) in tree {
+            if !is_inside(path) {
+                return Err(StoreError::unsuitable(
+                    path,
+                    "not a path within the folder that is put together",
+                ));
+            }
+            let mut add = |path: String, digest, bytes| {
+                let executable = false;
+                files.insert(
+                    path,
+                    FileEntry {
+                        digest,
+                        bytes,
+                        executable,
+                    },
+                );
+            };
+            match product {
+                Product::Bytes(bytes) => {
+                    let file = self.stage_bytes(bytes)?;
+                    add(path.clone(), file.digest, file.bytes);
+                    staged.push(file);
+                }
+                Product::Stored(artifact) if artifact.format == Format::Folder => {
+                    self.check_artifact(artifact)?;
+                    let inner = self.manifest(artifact)?;
+                    let below = |name: &String| format!("{path}/{name}");
+                    files.extend(inner.files.iter().map(|(name, file)| (below(name), *file)));
+                    empty_folders.extend(inner.empty_folders.iter().map(below));
+                }
+                Product::Stored(artifact) => {
+                    self.check(&artifact.digest)?;
+                    add(path.clone(), artifact.digest, artifact.bytes);
+                }
+                Product::Made(_) | Product::Tree(_) => {
+                    return Err(StoreError::unsuitable(
+                        path,
+                        "only stored artifacts and bytes can be put together to a folder",
+                    ));
+                }
+            }
+        }
+        self.take_manifest(&Manifest::new(files, empty_folders), staged)
+    }
+
+    fn take_manifest(
+        &self,
+        manifest: &Manifest,
+        mut staged: Vec<Staged>,
+    ) -> Result<Artifact, StoreError> {
+        let object = self.stage_bytes(&manifest.to_bytes())?;
+        let artifact = Artifact {
+            digest: object.digest,
+            bytes: manifest.bytes(),
+            format: Format::Folder,
+        };
+        staged.push(object);
+        self.admit(staged)?;
+        Ok(artifact)
+    }
+
+    /// Whether an artifact's objects are all there and, for all a `stat` can tell, sound.
+    pub(super) fn check_artifact(&self, artifact: &Artifact) -> Result<(), StoreError> {
+        if artifact.format != Format::Folder {
+            return self.check(&artifact.digest);
+        }
+        let manifest = self.manifest(artifact)?;
+        let mut files = manifest.files.values();
+        files.try_for_each(|file| self.check(&file.digest))
+    }
+}
