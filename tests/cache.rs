@@ -64,10 +64,20 @@ fn renaming_a_stage_runs_nothing() {
 fn a_changed_var_runs_what_depends_on_it_and_an_old_value_runs_nothing() {
     let project = Project::new(CHAIN);
     project.run(&[]);
-    assert_eq!(project.run(&["--set", "factor=3"]).ran(), ["numbers", "sorted", "total"]);
+    assert_eq!(
+        project.run(&["--set", "factor=3"]).ran(),
+        ["numbers", "sorted", "total"]
+    );
     assert_eq!(project.read("total.txt"), "18\n");
-    assert!(project.run(&[]).ran().is_empty(), "the old value's results are still there");
-    assert_eq!(project.read("total.txt"), "12\n", "published files follow the run");
+    assert!(
+        project.run(&[]).ran().is_empty(),
+        "the old value's results are still there"
+    );
+    assert_eq!(
+        project.read("total.txt"),
+        "12\n",
+        "published files follow the run"
+    );
 }
 
 #[test]
@@ -76,17 +86,31 @@ fn a_stage_that_gives_the_same_bytes_again_leaves_what_follows_cached() {
     project.run(&[]);
     project.edit("for i in 3 1 2", "for i in 1 2 3");
     project.edit("sort -n in/numbers", "sort -n < in/numbers");
-    assert_eq!(project.run(&[]).ran(), ["numbers", "sorted"], "`total` sees the same bytes");
+    assert_eq!(
+        project.run(&[]).ran(),
+        ["numbers", "sorted"],
+        "`total` sees the same bytes"
+    );
 }
 
 #[test]
 fn two_stages_that_do_the_same_work_share_one_record() {
     let project = Project::new(CHAIN);
     let text = project.read("pipeline.yaml");
-    let copy = text.split_once("  sorted:\n").expect("the stage").1.split_once("  total:\n").expect("the next").0;
+    let copy = text
+        .split_once("  sorted:\n")
+        .expect("the stage")
+        .1
+        .split_once("  total:\n")
+        .expect("the next")
+        .0;
     project.write("pipeline.yaml", &format!("{text}  twin:\n{copy}"));
     let events = project.run(&["--jobs", "4"]);
-    assert_eq!(events.ran().len(), 3, "one of the twins is taken from the other");
+    assert_eq!(
+        events.ran().len(),
+        3,
+        "one of the twins is taken from the other"
+    );
 }
 
 #[test]
@@ -97,8 +121,12 @@ fn touching_a_file_input_runs_nothing_and_changing_it_does() {
     );
     project.write("words.txt", "one two\n");
     assert_eq!(project.run(&[]).ran(), ["count"]);
-    let file = fs::File::options().write(true).open(project.path("words.txt")).expect("the file");
-    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(60)).expect("touched");
+    let file = fs::File::options()
+        .write(true)
+        .open(project.path("words.txt"))
+        .expect("the file");
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(60))
+        .expect("touched");
     assert!(project.run(&[]).ran().is_empty());
     project.write("words.txt", "one two three\n");
     assert_eq!(project.run(&[]).ran(), ["count"]);
@@ -139,12 +167,30 @@ fn plan_and_status_say_what_would_run_and_run_nothing() {
     let project = Project::new(CHAIN);
     let plan = project.retake(&["plan", "pipeline.yaml"]);
     assert_eq!(plan.code, Some(0));
-    assert!(plan.out.contains("run       numbers — never run"), "{}", plan.out);
-    assert!(plan.out.contains("maybe     sorted — waits for numbers"), "{}", plan.out);
-    assert_eq!(project.retake(&["plan", "pipeline.yaml", "--exit-code"]).code, Some(3));
+    assert!(
+        plan.out.contains("run       numbers — never run"),
+        "{}",
+        plan.out
+    );
+    assert!(
+        plan.out.contains("maybe     sorted — waits for numbers"),
+        "{}",
+        plan.out
+    );
+    assert_eq!(
+        project
+            .retake(&["plan", "pipeline.yaml", "--exit-code"])
+            .code,
+        Some(3)
+    );
     assert!(files(&project.path(".retake/objects")).is_empty());
     project.run(&[]);
-    assert_eq!(project.retake(&["status", "pipeline.yaml", "--exit-code"]).code, Some(0));
+    assert_eq!(
+        project
+            .retake(&["status", "pipeline.yaml", "--exit-code"])
+            .code,
+        Some(0)
+    );
     let plan = project.retake(&["plan", "pipeline.yaml"]);
     assert_eq!(plan.out, "nothing to do: 3 cached\n");
 }
@@ -156,13 +202,20 @@ fn explain_names_the_setting_with_its_old_and_new_value() {
     project.edit("sort -n in/numbers", "sort -rn in/numbers");
     let said = project.retake(&["explain", "pipeline.yaml", "sorted"]);
     assert!(
-        said.out.contains("with.run: sort -n in/numbers > out/sorted.txt → sort -rn in/numbers > out/sorted.txt"),
+        said.out.contains(
+            "with.run: sort -n in/numbers > out/sorted.txt → sort -rn in/numbers > out/sorted.txt"
+        ),
         "{}",
         said.out
     );
     project.run(&["sorted"]);
     let said = project.retake(&["explain", "pipeline.yaml", "total"]);
-    assert!(said.out.contains("input sorted changed: sorted was re-taken"), "{}", said.out);
+    assert!(
+        said.out
+            .contains("input sorted changed: sorted was re-taken"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]
@@ -194,9 +247,17 @@ fn keep_going_runs_what_does_not_need_the_failed_stage() {
     );
     let said = project.retake(&["run", "pipeline.yaml", "--keep-going", "--json"]);
     assert_eq!(said.code, Some(1));
-    assert!(said.out.contains("\"event\":\"finished\",\"stage\":\"zother\""), "{}", said.out);
+    assert!(
+        said.out
+            .contains("\"event\":\"finished\",\"stage\":\"zother\""),
+        "{}",
+        said.out
+    );
     let done = said.out.lines().last().expect("an event");
-    assert!(done.contains("\"ran\":2") && done.contains("\"failed\":2"), "{done}");
+    assert!(
+        done.contains("\"ran\":2") && done.contains("\"failed\":2"),
+        "{done}"
+    );
 }
 
 #[test]
@@ -209,7 +270,10 @@ fn a_published_file_edited_by_hand_is_kept_in_the_trash() {
     assert_eq!(project.read("total.txt"), "12\n");
     let trash = files(&project.path(".retake/trash"));
     assert_eq!(trash.len(), 1);
-    assert_eq!(fs::read_to_string(&trash[0]).expect("text"), "13, by hand\n");
+    assert_eq!(
+        fs::read_to_string(&trash[0]).expect("text"),
+        "13, by hand\n"
+    );
 }
 
 #[test]
@@ -221,9 +285,16 @@ fn the_lock_file_is_stable_and_locked_runs_refuse_a_difference() {
     project.run(&["--locked"]);
     assert_eq!(project.read("pipeline.lock"), lock);
     project.run(&["--set", "factor=5"]);
-    assert_eq!(project.read("pipeline.lock"), lock, "runs with --set do not write it");
+    assert_eq!(
+        project.read("pipeline.lock"),
+        lock,
+        "runs with --set do not write it"
+    );
     project.edit("sort -n", "sort -g");
-    assert_eq!(project.retake(&["run", "pipeline.yaml", "--locked"]).code, Some(3));
+    assert_eq!(
+        project.retake(&["run", "pipeline.yaml", "--locked"]).code,
+        Some(3)
+    );
 }
 
 #[test]
@@ -236,7 +307,13 @@ fn commands_see_their_inputs_and_nothing_else() {
     project.write("given.txt", "");
     project.write("hidden.txt", "");
     let mut command = project.command(&["run", "pipeline.yaml"]);
-    assert!(command.env("SECRET", "leak").status().expect("it runs").success());
+    assert!(
+        command
+            .env("SECRET", "leak")
+            .status()
+            .expect("it runs")
+            .success()
+    );
     assert_eq!(project.read("seen.txt"), "in\nout\ntext\nhello\n");
 }
 
@@ -248,7 +325,10 @@ fn interrupting_a_run_ends_its_commands_and_exits_with_130() {
     );
     let flag = project.path("started");
     let set = format!("file={}", flag.display());
-    let mut child = project.command(&["run", "pipeline.yaml", "--set", &set]).spawn().expect("it starts");
+    let mut child = project
+        .command(&["run", "pipeline.yaml", "--set", &set])
+        .spawn()
+        .expect("it starts");
     let begun = std::time::Instant::now();
     while !flag.exists() {
         assert!(begun.elapsed().as_secs() < 20, "the command did not start");
@@ -258,7 +338,10 @@ fn interrupting_a_run_ends_its_commands_and_exits_with_130() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("signalled");
     let status = child.wait().expect("it ends");
     assert_eq!(status.code(), Some(130));
-    assert!(begun.elapsed().as_secs() < 25, "it did not wait for the command");
+    assert!(
+        begun.elapsed().as_secs() < 25,
+        "it did not wait for the command"
+    );
 }
 
 #[test]
@@ -269,11 +352,23 @@ fn a_missing_file_stops_a_run_before_it_starts_and_blocks_a_node_in_the_plan() {
     );
     let said = project.retake(&["run", "pipeline.yaml"]);
     assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("missing file") && said.err.contains("nowhere.txt"), "{}", said.err);
+    assert!(
+        said.err.contains("missing file") && said.err.contains("nowhere.txt"),
+        "{}",
+        said.err
+    );
     let plan = project.retake(&["plan", "pipeline.yaml"]);
     assert_eq!(plan.code, Some(0));
-    assert!(plan.out.contains("blocked   b — missing file"), "{}", plan.out);
-    assert_eq!(project.run(&["a"]).ran(), ["a"], "a target that needs no missing file runs");
+    assert!(
+        plan.out.contains("blocked   b — missing file"),
+        "{}",
+        plan.out
+    );
+    assert_eq!(
+        project.run(&["a"]).ran(),
+        ["a"],
+        "a target that needs no missing file runs"
+    );
 }
 
 #[test]
@@ -291,7 +386,12 @@ fn asking_for_a_gpu_that_is_not_there_is_a_clear_error() {
 fn get_copies_an_artifact_out_of_the_store() {
     let project = Project::new(CHAIN);
     project.run(&[]);
-    assert_eq!(project.retake(&["get", "pipeline.yaml", "sorted", "here.txt"]).code, Some(0));
+    assert_eq!(
+        project
+            .retake(&["get", "pipeline.yaml", "sorted", "here.txt"])
+            .code,
+        Some(0)
+    );
     assert_eq!(project.read("here.txt"), "2\n4\n6\n");
     let taken = project.retake(&["get", "pipeline.yaml", "sorted:sorted", "here.txt"]);
     assert_eq!(taken.code, Some(2), "it does not overwrite");

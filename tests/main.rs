@@ -3,8 +3,8 @@
 mod cache;
 mod layers;
 mod metric;
-mod readme;
-mod support;
 mod ops;
-mod report;
 mod pipelines;
+mod readme;
+mod report;
+mod support;

@@ -113,7 +113,10 @@ pub struct Opened {
 impl PipelineArgs {
     /// Reads the pipeline and plans it.
     pub fn plan(&self) -> Result<Plan, CliError> {
-        let options = LoadOptions { profile: self.profile.clone(), sets: self.sets.clone() };
+        let options = LoadOptions {
+            profile: self.profile.clone(),
+            sets: self.sets.clone(),
+        };
         let spec = spec::load(&self.pipeline, &options)?;
         Ok(plan::expand(&spec)?)
     }
@@ -121,7 +124,10 @@ impl PipelineArgs {
     /// Reads the pipeline and opens its store.
     pub fn open(&self) -> Result<Opened, CliError> {
         let plan = self.plan()?;
-        let store = self.store.clone().unwrap_or_else(|| plan.root.join(".retake"));
+        let store = self
+            .store
+            .clone()
+            .unwrap_or_else(|| plan.root.join(".retake"));
         let devices = Devices::new(self.device);
         devices.get(None).map_err(CliError::bad)?;
         Ok(Opened {
@@ -177,10 +183,12 @@ pub fn print(text: &str) -> Result<(), CliError> {
 /// Prints data on standard output.
 pub fn print_bytes(data: &[u8]) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
-    out.write_all(data).and_then(|()| out.flush()).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => CliError::OutputClosed,
-        _ => CliError::failed(format!("standard output: {error}")),
-    })
+    out.write_all(data)
+        .and_then(|()| out.flush())
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => CliError::OutputClosed,
+            _ => CliError::failed(format!("standard output: {error}")),
+        })
 }
 
 /// Prints a value as one line of JSON on standard output.
@@ -197,5 +205,8 @@ pub fn color_on_stderr() -> bool {
 /// `path` as seen from the current directory, where that is shorter.
 pub fn display(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).unwrap_or(path).display().to_string()
+    path.strip_prefix(here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

@@ -13,7 +13,12 @@ use crate::store::Store;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The store to look at
-    #[arg(long, env = "RETAKE_STORE", value_name = "DIR", default_value = ".retake")]
+    #[arg(
+        long,
+        env = "RETAKE_STORE",
+        value_name = "DIR",
+        default_value = ".retake"
+    )]
     store: PathBuf,
     /// Read every object and record of the store and compare them with their digests
     #[arg(long)]
@@ -34,12 +39,19 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     let check = match args.check_store {
         true if args.store.is_dir() => {
             let store = Store::open(&args.store).map_err(CliError::failed)?;
-            Some(store.check().map_err(CliError::failed)?)
+            Some(store.check_all().map_err(CliError::failed)?)
         }
-        true => return Err(CliError::bad(format!("there is no store at {}", args.store.display()))),
+        true => {
+            return Err(CliError::bad(format!(
+                "there is no store at {}",
+                args.store.display()
+            )));
+        }
         false => None,
     };
-    let damaged = check.as_ref().is_some_and(|check| !check.damaged.is_empty());
+    let damaged = check
+        .as_ref()
+        .is_some_and(|check| !check.damaged.is_empty());
     if args.json {
         common::print_json(&json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -59,7 +71,10 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
             args.store.display(),
         );
         if let Some(check) = &check {
-            text += &format!("checked   {} objects, {} records\n", check.objects, check.records);
+            text += &format!(
+                "checked   {} objects, {} records\n",
+                check.objects, check.records
+            );
             for damage in &check.damaged {
                 text += &format!("damaged   {damage}\n");
             }

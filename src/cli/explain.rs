@@ -24,7 +24,9 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     let session = opened.session();
     let (standings, settled) = survey(&session, &targets).map_err(CliError::failed)?;
     let reasons = Reasons::new(&session);
-    let asked = standings.iter().filter(|standing| targets.contains(&standing.id));
+    let asked = standings
+        .iter()
+        .filter(|standing| targets.contains(&standing.id));
     let mut text = String::new();
     for standing in asked {
         let name = &opened.plan.nodes[standing.id].name;
@@ -35,7 +37,9 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
             }
             None => None,
         };
-        let changes = keyed.and_then(|keyed| reasons.changes(standing.id, &keyed)).unwrap_or_default();
+        let changes = keyed
+            .and_then(|keyed| reasons.changes(standing.id, &keyed))
+            .unwrap_or_default();
         if args.json {
             common::print_json(&json!({
                 "stage": name.stage,
@@ -48,8 +52,14 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
             continue;
         }
         text += &match (standing.state, standing.key) {
-            (State::Cached, Some(key)) => format!("{name} is cached: its key {} has a record\n", key.short()),
-            (state, Some(key)) => format!("{name} is {}: its key {} has no record\n", word(state), key.short()),
+            (State::Cached, Some(key)) => {
+                format!("{name} is cached: its key {} has a record\n", key.short())
+            }
+            (state, Some(key)) => format!(
+                "{name} is {}: its key {} has no record\n",
+                word(state),
+                key.short()
+            ),
             (state, None) => format!("{name} is {}\n", word(state)),
         };
         for reason in &standing.reasons {

@@ -36,8 +36,10 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     let id = match ids.as_slice() {
         [id] => *id,
         many => {
-            let names: Vec<String> =
-                many.iter().map(|id| opened.plan.nodes[*id].name.to_string()).collect();
+            let names: Vec<String> = many
+                .iter()
+                .map(|id| opened.plan.nodes[*id].name.to_string())
+                .collect();
             return Err(CliError::bad(format!(
                 "`{selector}` is {} nodes; name one of them: {}",
                 many.len(),
@@ -57,21 +59,35 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         )));
     }
     if args.dest.exists() {
-        return Err(CliError::bad(format!("{} exists already", args.dest.display())));
+        return Err(CliError::bad(format!(
+            "{} exists already",
+            args.dest.display()
+        )));
     }
     let (_, settled) = survey(&opened.session(), &[id]).map_err(CliError::failed)?;
     let record = settled[id].as_ref().map(|settled| &settled.record);
-    let artifact = record.and_then(|record| record.outputs.get(output)).ok_or_else(|| {
-        CliError::failed(format!("{} is not in the store: `retake run` it first", node.name))
-    })?;
+    let artifact = record
+        .and_then(|record| record.outputs.get(output))
+        .ok_or_else(|| {
+            CliError::failed(format!(
+                "{} is not in the store: `retake run` it first",
+                node.name
+            ))
+        })?;
     if args.form == Some(Form::Folder) && artifact.format == Format::Data {
         let path = opened.store.path(artifact).map_err(CliError::failed)?;
         let pack = Pack::open(&path).map_err(CliError::failed)?;
         export_folder(&pack, &args.dest).map_err(CliError::failed)?;
     } else if args.form == Some(Form::Folder) && artifact.format != Format::Folder {
-        return Err(CliError::bad(format!("`{output}` of {} is not data and not a folder", node.name)));
+        return Err(CliError::bad(format!(
+            "`{output}` of {} is not data and not a folder",
+            node.name
+        )));
     } else {
-        opened.store.export(artifact, &args.dest).map_err(CliError::failed)?;
+        opened
+            .store
+            .export(artifact, &args.dest)
+            .map_err(CliError::failed)?;
     }
     say(&format!("wrote     {}", display(&args.dest)));
     Ok(Exit::Done)

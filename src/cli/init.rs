@@ -7,7 +7,10 @@ use super::common::{CliError, Exit, display, say};
 
 /// The files of a new project.
 const FILES: [(&str, &str); 2] = [
-    ("pipelines/quickstart.yaml", include_str!("../../pipelines/quickstart.yaml")),
+    (
+        "pipelines/quickstart.yaml",
+        include_str!("../../pipelines/quickstart.yaml"),
+    ),
     (".gitignore", "/.retake/\nrun.json\n"),
 ];
 
@@ -26,7 +29,10 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         .map(|path| display(&path))
         .collect();
     if !taken.is_empty() {
-        return Err(CliError::bad(format!("{} exists already; nothing was written", taken.join(", "))));
+        return Err(CliError::bad(format!(
+            "{} exists already; nothing was written",
+            taken.join(", ")
+        )));
     }
     for (name, text) in FILES {
         let path = args.dir.join(name);
@@ -35,6 +41,9 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         fs::write(&path, text).map_err(io)?;
         say(&format!("wrote     {}", display(&path)));
     }
-    say(&format!("next:     retake run {}", display(&args.dir.join(FILES[0].0))));
+    say(&format!(
+        "next:     retake run {}",
+        display(&args.dir.join(FILES[0].0))
+    ));
     Ok(Exit::Done)
 }

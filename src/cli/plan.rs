@@ -22,8 +22,14 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     let opened = args.common.open()?;
     let targets = opened.targets(&args.stages)?;
     let standings = print(&opened, &targets, args.json)?;
-    let stale = standings.iter().any(|standing| standing.state != State::Cached);
-    Ok(if stale && args.exit_code { Exit::Stale } else { Exit::Done })
+    let stale = standings
+        .iter()
+        .any(|standing| standing.state != State::Cached);
+    Ok(if stale && args.exit_code {
+        Exit::Stale
+    } else {
+        Exit::Done
+    })
 }
 
 /// Prints what would run; gives all standings.
@@ -37,10 +43,16 @@ pub fn print(opened: &Opened, targets: &[usize], json: bool) -> Result<Vec<Stand
         return Ok(standings);
     }
     let mut text = String::new();
-    for standing in standings.iter().filter(|standing| standing.state != State::Cached) {
+    for standing in standings
+        .iter()
+        .filter(|standing| standing.state != State::Cached)
+    {
         text += &line(opened, standing, verb(standing.state));
     }
-    let cached = standings.iter().filter(|standing| standing.state == State::Cached).count();
+    let cached = standings
+        .iter()
+        .filter(|standing| standing.state == State::Cached)
+        .count();
     text += &match standings.len() - cached {
         0 => format!("nothing to do: {cached} cached\n"),
         rest => format!("{rest} to run, {cached} cached\n"),

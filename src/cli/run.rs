@@ -73,7 +73,9 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         &session,
         &targets,
         &options,
-        &Local { store: &opened.store },
+        &Local {
+            store: &opened.store,
+        },
         &cancel,
         &mut |event| reporter.event(&event),
     );
@@ -82,10 +84,17 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         return Ok(Exit::Interrupted);
     }
     if !summary.unlocked.is_empty() {
-        say(&format!("not as in the lock file: {}", summary.unlocked.join(", ")));
+        say(&format!(
+            "not as in the lock file: {}",
+            summary.unlocked.join(", ")
+        ));
         return Ok(Exit::Stale);
     }
-    Ok(if summary.failed > 0 { Exit::Failed } else { Exit::Done })
+    Ok(if summary.failed > 0 {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
 }
 
 impl Args {
@@ -98,7 +107,12 @@ impl Args {
             force.extend(opened.plan.find(stage).map_err(CliError::bad)?);
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let gpus = usize::from(opened.devices.get(None).is_ok_and(|compute| compute.device.is_cuda()));
+        let gpus = usize::from(
+            opened
+                .devices
+                .get(None)
+                .is_ok_and(|compute| compute.device.is_cuda()),
+        );
         Ok(Options {
             slots: Slots {
                 cpu: self.jobs.map_or(cores, usize::from),
@@ -133,10 +147,22 @@ fn refuse_missing_files(opened: &Opened, targets: &[usize]) -> Result<(), CliErr
     for id in opened.plan.upstream(targets) {
         let node = &opened.plan.nodes[id];
         for missing in &node.missing {
-            let help = missing.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
-            faults.push(format!("error: {}: missing file {}{help}", node.name, display(&missing.path)));
+            let help = missing
+                .help
+                .as_ref()
+                .map(|help| format!("\n  help: {help}"))
+                .unwrap_or_default();
+            faults.push(format!(
+                "error: {}: missing file {}{help}",
+                node.name,
+                display(&missing.path)
+            ));
         }
     }
     faults.dedup();
-    if faults.is_empty() { Ok(()) } else { Err(CliError::Bad(faults.join("\n"))) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::Bad(faults.join("\n")))
+    }
 }

@@ -34,7 +34,10 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     let (standings, _) = survey(&opened.session(), &targets).map_err(CliError::failed)?;
     let mut runs = Vec::new();
     let mut absent = Vec::new();
-    for standing in standings.iter().filter(|standing| targets.contains(&standing.id)) {
+    for standing in standings
+        .iter()
+        .filter(|standing| targets.contains(&standing.id))
+    {
         let node = &opened.plan.nodes[standing.id];
         if node.config.kind() != EvaluateConfig::NAME {
             continue;
@@ -43,7 +46,10 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
             absent.push(node.name.to_string());
             continue;
         };
-        let metrics = record.outputs.values().find(|artifact| artifact.format == Format::Json);
+        let metrics = record
+            .outputs
+            .values()
+            .find(|artifact| artifact.format == Format::Json);
         let rows: Vec<MetricRow> = match metrics {
             Some(artifact) => {
                 let path = opened.store.path(artifact).map_err(CliError::failed)?;

@@ -26,7 +26,9 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     let targets = opened.targets(&args.stages)?;
     let session = opened.session();
     let (standings, _) = survey(&session, &targets).map_err(CliError::failed)?;
-    let stale = standings.iter().any(|standing| standing.state != State::Cached);
+    let stale = standings
+        .iter()
+        .any(|standing| standing.state != State::Cached);
     if args.json {
         for standing in &standings {
             common::print_json(&standing.json(&session))?;
@@ -54,5 +56,9 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         }
         common::print(&lines)?;
     }
-    Ok(if stale && args.exit_code { Exit::Stale } else { Exit::Done })
+    Ok(if stale && args.exit_code {
+        Exit::Stale
+    } else {
+        Exit::Done
+    })
 }

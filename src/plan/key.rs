@@ -83,7 +83,10 @@ impl Recipe {
                 map.insert("device".to_owned(), json!(device));
             }
             if let Some((nodes, command)) = parts.shown {
-                map.insert("shown".to_owned(), json!({"nodes": nodes, "command": command}));
+                map.insert(
+                    "shown".to_owned(),
+                    json!({"nodes": nodes, "command": command}),
+                );
             }
         }
         Self(recipe)

@@ -18,11 +18,20 @@ pub fn dot(vertices: &[Vertex]) -> String {
     let mut text = "digraph pipeline {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
     for vertex in vertices {
         let stage = quote(&vertex.stage);
-        let _ = writeln!(text, "  \"{stage}\" [label=\"{stage}\\n{}\"];", quote(&caption(vertex)));
+        let _ = writeln!(
+            text,
+            "  \"{stage}\" [label=\"{stage}\\n{}\"];",
+            quote(&caption(vertex))
+        );
     }
     for vertex in vertices {
         for source in &vertex.reads {
-            let _ = writeln!(text, "  \"{}\" -> \"{}\";", quote(source), quote(&vertex.stage));
+            let _ = writeln!(
+                text,
+                "  \"{}\" -> \"{}\";",
+                quote(source),
+                quote(&vertex.stage)
+            );
         }
     }
     text + "}\n"
@@ -34,17 +43,27 @@ pub fn svg(vertices: &[Vertex]) -> String {
     let columns = places.iter().map(|place| place.0 + 1).max().unwrap_or(0);
     let rows = places.iter().map(|place| place.1 + 1).max().unwrap_or(0);
     let corner = |(column, row): (usize, usize)| {
-        (MARGIN + column * (BOX.0 + GAP.0), MARGIN + row * (BOX.1 + GAP.1))
+        (
+            MARGIN + column * (BOX.0 + GAP.0),
+            MARGIN + row * (BOX.1 + GAP.1),
+        )
     };
     let (right, bottom) = corner((columns, rows));
-    let (width, height) = (right.saturating_sub(GAP.0) + MARGIN, bottom.saturating_sub(GAP.1) + MARGIN);
+    let (width, height) = (
+        right.saturating_sub(GAP.0) + MARGIN,
+        bottom.saturating_sub(GAP.1) + MARGIN,
+    );
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\">\n"
     );
     for (vertex, place) in vertices.iter().zip(&places) {
         let (x, y) = corner(*place);
-        for source in vertices.iter().zip(&places).filter(|(v, _)| vertex.reads.contains(&v.stage)) {
+        for source in vertices
+            .iter()
+            .zip(&places)
+            .filter(|(v, _)| vertex.reads.contains(&v.stage))
+        {
             let (from_x, from_y) = corner(*source.1);
             let (x1, y1, x2, y2) = (from_x + BOX.0, from_y + BOX.1 / 2, x, y + BOX.1 / 2);
             let middle = usize::midpoint(x1, x2);
@@ -83,7 +102,10 @@ fn places(vertices: &[Vertex]) -> Vec<(usize, usize)> {
     for _ in 0..vertices.len() {
         let mut moved = false;
         for (index, vertex) in vertices.iter().enumerate() {
-            let sources = vertices.iter().zip(&columns).filter(|(v, _)| vertex.reads.contains(&v.stage));
+            let sources = vertices
+                .iter()
+                .zip(&columns)
+                .filter(|(v, _)| vertex.reads.contains(&v.stage));
             let column = sources.map(|(_, column)| column + 1).max().unwrap_or(0);
             moved |= columns[index] != column;
             columns[index] = column;
@@ -92,10 +114,19 @@ fn places(vertices: &[Vertex]) -> Vec<(usize, usize)> {
             break;
         }
     }
-    let row = |index: usize| columns[..index].iter().filter(|c| **c == columns[index]).count();
-    (0..vertices.len()).map(|index| (columns[index], row(index))).collect()
+    let row = |index: usize| {
+        columns[..index]
+            .iter()
+            .filter(|c| **c == columns[index])
+            .count()
+    };
+    (0..vertices.len())
+        .map(|index| (columns[index], row(index)))
+        .collect()
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

@@ -15,13 +15,19 @@ pub struct Devices {
 impl Devices {
     /// Devices for a run that was asked for `default` (`--device`).
     pub fn new(default: DeviceRequest) -> Self {
-        Self { default, opened: Mutex::default() }
+        Self {
+            default,
+            opened: Mutex::default(),
+        }
     }
 
     /// The device of a stage that asks for `request`.
     pub fn get(&self, request: Option<DeviceRequest>) -> Result<Compute, DeviceError> {
         let request = request.unwrap_or(self.default);
-        let mut opened = self.opened.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut opened = self
+            .opened
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(compute) = opened.get(&request) {
             return Ok(compute.clone());
         }

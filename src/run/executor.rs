@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use serde_json::json;
@@ -121,7 +121,11 @@ impl Local<'_> {
         // One computation of a trajectory at a time, in this process and in others.
         let _lock = self.store.lock(&job.keyed.trajectory).map_err(failed)?;
         if let Some(record) = self.store.record(&job.keyed.key).filter(|_| !job.fresh) {
-            return Ok(Done { record, worked: false, seconds: begun.elapsed().as_secs_f64() });
+            return Ok(Done {
+                record,
+                worked: false,
+                seconds: begun.elapsed().as_secs_f64(),
+            });
         }
         let attempt = self.store.attempt().map_err(failed)?;
         let fresh = Fresh::new(self.store);
@@ -150,7 +154,11 @@ impl Local<'_> {
         })?;
         let seconds = begun.elapsed().as_secs_f64();
         let record = self.commit(job, outcome, seconds, worked)?;
-        Ok(Done { record, worked, seconds })
+        Ok(Done {
+            record,
+            worked,
+            seconds,
+        })
     }
 
     /// Inputs with the paths of their bytes; data shown `as: folder` is laid out below `scratch`.
@@ -168,7 +176,10 @@ impl Local<'_> {
                     }
                     let mut path = self.store.path(artifact).map_err(failed)?;
                     if job.as_folder.contains(name) && artifact.format == Format::Data {
-                        let folder = scratch.join("folders").join(name).join(position.to_string());
+                        let folder = scratch
+                            .join("folders")
+                            .join(name)
+                            .join(position.to_string());
                         export(&path, &folder)?;
                         path = folder;
                     }
@@ -186,8 +197,12 @@ impl Local<'_> {
         seconds: f64,
         worked: bool,
     ) -> Result<Record, StageError> {
-        let formats: BTreeMap<String, Format> =
-            job.config.outputs().into_iter().map(|spec| (spec.name, spec.format)).collect();
+        let formats: BTreeMap<String, Format> = job
+            .config
+            .outputs()
+            .into_iter()
+            .map(|spec| (spec.name, spec.format))
+            .collect();
         let mut outputs = BTreeMap::new();
         for (name, product) in outcome.outputs {
             let declared = formats.get(&name).copied().ok_or_else(|| {
@@ -225,7 +240,10 @@ fn failed(error: impl std::fmt::Display) -> StageError {
 /// Runs `work`; a panic in it (a bug of ours or of a library) fails the stage, not the run.
 fn guarded<T>(work: impl FnOnce() -> Result<T, StageError>) -> Result<T, StageError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(StageError::Failed(format!("internal error: {}", panic_text(panic.as_ref()))))
+        Err(StageError::Failed(format!(
+            "internal error: {}",
+            panic_text(panic.as_ref())
+        )))
     })
 }
 
@@ -249,12 +267,18 @@ struct Log {
 
 impl Log {
     fn new(path: PathBuf) -> Self {
-        Self { path, inner: Mutex::default() }
+        Self {
+            path,
+            inner: Mutex::default(),
+        }
     }
 
     /// Adds a line. A log that cannot be written must not fail the work, so errors are dropped.
     fn line(&self, line: &str) {
-        let mut inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut inner = self
+            .inner
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let (file, tail) = &mut *inner;
         if file.is_none() {
             if let Some(parent) = self.path.parent() {
@@ -272,10 +296,17 @@ impl Log {
     }
 
     fn failure(&self, error: StageError) -> Failure {
-        let mut inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut inner = self
+            .inner
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let tail = inner.1.drain(..).collect();
         drop(inner);
         self.line(&format!("{FAILED}{error}"));
-        Failure { error, log: self.path.clone(), tail }
+        Failure {
+            error,
+            log: self.path.clone(),
+            tail,
+        }
     }
 }

@@ -26,7 +26,9 @@ impl<'a> Finisher<'a> {
     pub fn publish(&self, id: usize, settled: &Settled, emit: &mut dyn FnMut(Event)) {
         let name = &self.session.plan.nodes[id].name;
         for (output, path) in self.places(id) {
-            let Some(artifact) = settled.record.outputs.get(&output) else { continue };
+            let Some(artifact) = settled.record.outputs.get(&output) else {
+                continue;
+            };
             match self.session.store.publish(artifact, &path) {
                 Ok(Published::Unchanged) => {}
                 Ok(Published::Written) => emit(Event::Published {
@@ -50,16 +52,27 @@ impl<'a> Finisher<'a> {
 
     /// Where the node's main output is published, if it is.
     pub fn published_at(&self, id: usize) -> Option<PathBuf> {
-        let main = self.session.plan.nodes[id].config.outputs().into_iter().next()?.name;
-        self.places(id).into_iter().find(|(output, _)| *output == main).map(|(_, path)| path)
+        let main = self.session.plan.nodes[id]
+            .config
+            .outputs()
+            .into_iter()
+            .next()?
+            .name;
+        self.places(id)
+            .into_iter()
+            .find(|(output, _)| *output == main)
+            .map(|(_, path)| path)
     }
 
     /// Output → place in the work tree, other profiles than the default beside it.
     fn places(&self, id: usize) -> Vec<(String, PathBuf)> {
         let plan = self.session.plan;
         let node = &plan.nodes[id];
-        let mut places: Vec<(String, String)> =
-            node.publish.iter().map(|(output, path)| (output.clone(), path.clone())).collect();
+        let mut places: Vec<(String, String)> = node
+            .publish
+            .iter()
+            .map(|(output, path)| (output.clone(), path.clone()))
+            .collect();
         let main = node.config.outputs().into_iter().next();
         if let (Some(main), Some(path)) = (main, node.config.publishes()) {
             places.push((main.name, path.to_owned()));
@@ -68,7 +81,10 @@ impl<'a> Finisher<'a> {
             None => plan.root.join(path),
             Some(profile) => plan.root.join(beside(Path::new(path), profile)),
         };
-        places.into_iter().map(|(output, path)| (output, place(&path))).collect()
+        places
+            .into_iter()
+            .map(|(output, path)| (output, place(&path)))
+            .collect()
     }
 
     /// Whether the lock file holds this node with this key.
@@ -76,7 +92,10 @@ impl<'a> Finisher<'a> {
         let node = &self.session.plan.nodes[id];
         let class = keyed.recipe.device().unwrap_or(ANY_DEVICE);
         let profile = self.session.plan.profile.as_deref();
-        let block = self.session.lock.block(profile, class, &node.name.to_string());
+        let block = self
+            .session
+            .lock
+            .block(profile, class, &node.name.to_string());
         block.is_some_and(|block| block.key == keyed.key)
     }
 
@@ -86,13 +105,20 @@ impl<'a> Finisher<'a> {
         let mut blocks: BTreeMap<String, BTreeMap<String, LockBlock>> = BTreeMap::new();
         let mut keys = BTreeMap::new();
         for (node, settled) in plan.nodes.iter().zip(settled) {
-            let Some(Settled { record, keyed }) = settled else { continue };
+            let Some(Settled { record, keyed }) = settled else {
+                continue;
+            };
             let class = keyed.recipe.device().unwrap_or(ANY_DEVICE).to_owned();
-            blocks.entry(class).or_default().insert(node.name.to_string(), block(record));
+            blocks
+                .entry(class)
+                .or_default()
+                .insert(node.name.to_string(), block(record));
             keys.insert(node.name.to_string(), record.key);
         }
         let mut note = |what: &str, error: String| {
-            emit(Event::Note { message: format!("could not write {what}: {error}") });
+            emit(Event::Note {
+                message: format!("could not write {what}: {error}"),
+            });
         };
         let (store, profile) = (self.session.store, plan.profile.as_deref());
         if let Err(error) = store.remember_keys(&text::pipeline(plan), profile, &keys) {
@@ -101,7 +127,11 @@ impl<'a> Finisher<'a> {
         if !plan.sets.is_empty() || blocks.is_empty() {
             return;
         }
-        let all: BTreeSet<String> = plan.nodes.iter().map(|node| node.name.to_string()).collect();
+        let all: BTreeSet<String> = plan
+            .nodes
+            .iter()
+            .map(|node| node.name.to_string())
+            .collect();
         let path = LockFile::path_for(&plan.file);
         for (class, blocks) in blocks {
             if let Err(error) = store.update_lock_file(&path, profile, &class, blocks, &all) {
@@ -112,8 +142,15 @@ impl<'a> Finisher<'a> {
 }
 
 fn block(record: &Record) -> LockBlock {
-    let digests = record.outputs.iter().map(|(name, artifact)| (name.clone(), artifact.digest));
-    LockBlock { key: record.key, outputs: digests.collect(), scalars: record.scalars.clone() }
+    let digests = record
+        .outputs
+        .iter()
+        .map(|(name, artifact)| (name.clone(), artifact.digest));
+    LockBlock {
+        key: record.key,
+        outputs: digests.collect(),
+        scalars: record.scalars.clone(),
+    }
 }
 
 /// `reports/shapes` → `reports/shapes-smoke`; `out/grid.png` → `out/grid-smoke.png`.

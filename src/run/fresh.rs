@@ -16,11 +16,16 @@ pub struct Fresh<'a> {
 impl<'a> Fresh<'a> {
     /// A memo over `inner` that begins empty.
     pub fn new(inner: &'a dyn Memo) -> Self {
-        Self { inner, own: Mutex::default() }
+        Self {
+            inner,
+            own: Mutex::default(),
+        }
     }
 
     fn own(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
-        self.own.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.own
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::resolve::{Keyed, Session};
 use super::text;
+use crate::hash::Digest;
 use crate::plan::Source;
 use crate::plan::key::{Change, Recipe};
-use crate::hash::Digest;
 use crate::stage::NodeName;
 use crate::store::{Lookup, MissReason};
 
@@ -20,7 +20,9 @@ impl<'a> Reasons<'a> {
     /// Reasons for the nodes of `session`.
     pub fn new(session: &'a Session<'a>) -> Self {
         let plan = session.plan;
-        let last = session.store.last_keys(&text::pipeline(plan), plan.profile.as_deref());
+        let last = session
+            .store
+            .last_keys(&text::pipeline(plan), plan.profile.as_deref());
         Self { session, last }
     }
 
@@ -58,7 +60,10 @@ impl<'a> Reasons<'a> {
 
     /// The recipe that a node had when it was last computed or found.
     fn previous(&self, name: &NodeName) -> Option<Recipe> {
-        let record = self.session.store.record(self.last.get(&name.to_string())?)?;
+        let record = self
+            .session
+            .store
+            .record(self.last.get(&name.to_string())?)?;
         Some(Recipe::from_value(record.recipe))
     }
 
@@ -68,7 +73,10 @@ impl<'a> Reasons<'a> {
         let mut inputs = BTreeSet::new();
         let mut words: Vec<String> = Vec::new();
         for change in changes {
-            let input = change.field.strip_prefix("inputs.").and_then(|rest| rest.split('.').next());
+            let input = change
+                .field
+                .strip_prefix("inputs.")
+                .and_then(|rest| rest.split('.').next());
             match input {
                 Some(name) if !inputs.insert(name.to_owned()) => {}
                 Some(name) => words.push(match node.inputs.get(name) {
@@ -76,7 +84,9 @@ impl<'a> Reasons<'a> {
                     Some(_) if change.before.is_none() && change.field.matches('.').count() < 2 => {
                         format!("input {name} is new")
                     }
-                    Some(Source::Files { .. }) => format!("input {name} changed: the file was edited"),
+                    Some(Source::Files { .. }) => {
+                        format!("input {name} changed: the file was edited")
+                    }
                     Some(Source::Nodes { nodes, .. }) => {
                         let stages: BTreeSet<&str> = nodes
                             .iter()

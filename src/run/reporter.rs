@@ -60,20 +60,43 @@ impl<W: Write> Reporter for Plain<W> {
 /// The lines that an event is worth; progress has none.
 pub fn lines(event: &Event, verbosity: Verbosity) -> Vec<String> {
     let name = |stage: &str, axes: &crate::stage::Axes| {
-        NodeName { stage: stage.to_owned(), axes: axes.clone() }.to_string()
+        NodeName {
+            stage: stage.to_owned(),
+            axes: axes.clone(),
+        }
+        .to_string()
     };
     let normal = verbosity >= Verbosity::Normal;
     match event {
-        Event::Cached { stage, axes, status, device, .. } => {
-            let from = device.as_ref().map(|class| format!(" (from {class})")).unwrap_or_default();
+        Event::Cached {
+            stage,
+            axes,
+            status,
+            device,
+            ..
+        } => {
+            let from = device
+                .as_ref()
+                .map(|class| format!(" (from {class})"))
+                .unwrap_or_default();
             let said = verbosity == Verbosity::Verbose || (normal && device.is_some());
             let line = format!("cached    {}{}{from}", name(stage, axes), outcome(status));
             if said { vec![line] } else { Vec::new() }
         }
-        Event::Started { stage, axes, reason } if normal => {
+        Event::Started {
+            stage,
+            axes,
+            reason,
+        } if normal => {
             vec![format!("run       {} — {reason}", name(stage, axes))]
         }
-        Event::Finished { stage, axes, status, seconds, .. } if normal => vec![format!(
+        Event::Finished {
+            stage,
+            axes,
+            status,
+            seconds,
+            ..
+        } if normal => vec![format!(
             "done      {} in {}{}",
             name(stage, axes),
             duration(*seconds),
@@ -87,15 +110,30 @@ pub fn lines(event: &Event, verbosity: Verbosity) -> Vec<String> {
                 trashed.display()
             ),
         }],
-        Event::Failed { stage, axes, cause, log, tail, rerun } => {
+        Event::Failed {
+            stage,
+            axes,
+            cause,
+            log,
+            tail,
+            rerun,
+        } => {
             let mut lines = vec![format!("failed    {}: {cause}", name(stage, axes))];
             lines.extend(tail.iter().map(|line| format!("          | {line}")));
-            lines.extend(log.iter().map(|log| format!("          log: {}", log.display())));
+            lines.extend(
+                log.iter()
+                    .map(|log| format!("          log: {}", log.display())),
+            );
             lines.push(format!("          again: {rerun}"));
             lines
         }
         Event::Note { message } => vec![format!("note      {message}")],
-        Event::Done { ran, cached, failed, seconds } if normal => {
+        Event::Done {
+            ran,
+            cached,
+            failed,
+            seconds,
+        } if normal => {
             vec![summary(*ran, *cached, *failed, *seconds)]
         }
         _ => Vec::new(),
@@ -114,8 +152,15 @@ fn summary(ran: usize, cached: usize, failed: usize, seconds: f64) -> String {
     if ran == 0 && failed == 0 {
         return format!("nothing to do: {cached} cached ({})", duration(seconds));
     }
-    let failed = if failed == 0 { String::new() } else { format!(", {failed} failed") };
-    format!("{ran} ran, {cached} cached{failed} in {}", duration(seconds))
+    let failed = if failed == 0 {
+        String::new()
+    } else {
+        format!(", {failed} failed")
+    };
+    format!(
+        "{ran} ran, {cached} cached{failed} in {}",
+        duration(seconds)
+    )
 }
 
 /// `0.42 s`, `3 min 20 s`.
@@ -141,6 +186,11 @@ pub fn how_far(progress: &Progress) -> String {
     if let Some(speed) = progress.images_per_second {
         parts.push(format!("{speed:.0} images/s"));
     }
-    parts.extend(progress.figures.iter().map(|(name, value)| format!("{name} {value:.3}")));
+    parts.extend(
+        progress
+            .figures
+            .iter()
+            .map(|(name, value)| format!("{name} {value:.3}")),
+    );
     parts.join(", ")
 }

@@ -13,9 +13,7 @@ use crate::device::{DeviceClass, DeviceError};
 use crate::hash::Digest;
 use crate::plan::key::{Parts, Recipe, RecipeInput};
 use crate::plan::{Node, Plan, Source};
-use crate::stage::{
-    Artifact, Format, Input, InputNode, InputSpec, NodeName, ShownNode, StageCtx,
-};
+use crate::stage::{Artifact, Format, Input, InputNode, InputSpec, NodeName, ShownNode};
 use crate::store::{LockFile, Record, Store, StoreError};
 
 /// What resolving needs beside the plan.
@@ -96,7 +94,9 @@ impl Session<'_> {
         let mut inputs = BTreeMap::new();
         let mut in_recipe = BTreeMap::new();
         for (name, source) in &node.inputs {
-            let spec = specs.iter().find(|spec| spec.name == *name || spec.name == "*");
+            let spec = specs
+                .iter()
+                .find(|spec| spec.name == *name || spec.name == "*");
             let input = self.input(name, source, spec, settled)?;
             in_recipe.insert(name.clone(), recipe_input(source, &input));
             inputs.insert(name.clone(), input);
@@ -117,7 +117,10 @@ impl Session<'_> {
             seed: node.config.uses_seed().then_some(node.seed),
             device: class.as_ref(),
             inputs: &in_recipe,
-            shown: node.config.shows_upstream().then_some((shown.as_slice(), command.as_str())),
+            shown: node
+                .config
+                .shows_upstream()
+                .then_some((shown.as_slice(), command.as_str())),
         });
         Ok(Keyed {
             key: recipe.key(),
@@ -131,20 +134,37 @@ impl Session<'_> {
     /// The record of a keyed node: of its own device class, else one that may stand in for it.
     pub fn look_up(&self, id: usize, keyed: &Keyed) -> Option<Hit> {
         if let Some(record) = self.store.record(&keyed.key) {
-            return Some(Hit { record, borrowed: None });
+            return Some(Hit {
+                record,
+                borrowed: None,
+            });
         }
         let own = keyed.recipe.device()?;
         let name = self.plan.nodes[id].name.to_string();
-        let locked = self.lock.elsewhere(self.plan.profile.as_deref(), own, &name);
-        let mut candidates: Vec<(String, Option<Digest>)> =
-            locked.map(|(class, block)| (class.to_owned(), Some(block.key))).collect();
+        let locked = self
+            .lock
+            .elsewhere(self.plan.profile.as_deref(), own, &name);
+        let mut candidates: Vec<(String, Option<Digest>)> = locked
+            .map(|(class, block)| (class.to_owned(), Some(block.key)))
+            .collect();
         if self.any_device {
-            candidates.extend(self.store.device_classes().into_iter().map(|class| (class, None)));
+            candidates.extend(
+                self.store
+                    .device_classes()
+                    .into_iter()
+                    .map(|class| (class, None)),
+            );
         }
         candidates.into_iter().find_map(|(class, locked)| {
             let key = keyed.recipe.on_device(&DeviceClass(class.clone()))?.key();
-            let record = self.store.record(&key).filter(|_| locked.is_none_or(|locked| locked == key))?;
-            Some(Hit { record, borrowed: Some(class) })
+            let record = self
+                .store
+                .record(&key)
+                .filter(|_| locked.is_none_or(|locked| locked == key))?;
+            Some(Hit {
+                record,
+                borrowed: Some(class),
+            })
         })
     }
 
@@ -158,16 +178,30 @@ impl Session<'_> {
     ) -> Result<Input, ResolveError> {
         match source {
             Source::Files { paths, gathered } => {
-                let nodes = paths.iter().map(|path| self.file(path)).collect::<Result<_, _>>()?;
-                Ok(Input { nodes, gathered: *gathered })
+                let nodes = paths
+                    .iter()
+                    .map(|path| self.file(path))
+                    .collect::<Result<_, _>>()?;
+                Ok(Input {
+                    nodes,
+                    gathered: *gathered,
+                })
             }
-            Source::Nodes { nodes, output, gathered, .. } => {
+            Source::Nodes {
+                nodes,
+                output,
+                gathered,
+                ..
+            } => {
                 let reads = spec.map_or(&[][..], |spec| &spec.reads);
                 let nodes = nodes
                     .iter()
                     .filter_map(|id| Some((&self.plan.nodes[*id], settled[*id].as_ref()?)))
                     .map(|(node, settled)| behind(name, node, settled, output.as_deref(), reads));
-                Ok(Input { nodes: nodes.collect::<Result<_, _>>()?, gathered: *gathered })
+                Ok(Input {
+                    nodes: nodes.collect::<Result<_, _>>()?,
+                    gathered: *gathered,
+                })
             }
         }
     }
@@ -176,7 +210,11 @@ impl Session<'_> {
     fn file(&self, path: &PathBuf) -> Result<InputNode, StoreError> {
         let (digest, bytes, folder) = self.store.digest_input(path)?;
         let format = if folder { Format::Folder } else { Format::File };
-        let artifact = Artifact { digest, bytes, format };
+        let artifact = Artifact {
+            digest,
+            bytes,
+            format,
+        };
         Ok(InputNode {
             node: NodeName::default(),
             status: crate::stage::Status::Ok,
@@ -190,7 +228,9 @@ impl Session<'_> {
     fn shown(&self, id: usize, settled: &[Option<Settled>]) -> Vec<ShownNode> {
         let upstream = self.plan.upstream(&[id]);
         let known = upstream.into_iter().filter(|other| *other != id);
-        known.filter_map(|other| Some(show(self.plan, other, settled[other].as_ref()?))).collect()
+        known
+            .filter_map(|other| Some(show(self.plan, other, settled[other].as_ref()?)))
+            .collect()
     }
 }
 
@@ -201,14 +241,25 @@ pub fn shown_digest(shown: &[ShownNode]) -> Digest {
 
 fn recipe_input(source: &Source, input: &Input) -> RecipeInput {
     let digests = |node: &InputNode| -> BTreeMap<String, Digest> {
-        node.outputs.iter().map(|(name, artifact)| (name.clone(), artifact.digest)).collect()
+        node.outputs
+            .iter()
+            .map(|(name, artifact)| (name.clone(), artifact.digest))
+            .collect()
     };
     match source {
-        Source::Nodes { as_folder: true, gathered: false, .. } => RecipeInput::Folder {
+        Source::Nodes {
+            as_folder: true,
+            gathered: false,
+            ..
+        } => RecipeInput::Folder {
             as_folder: input.nodes.first().map(digests).unwrap_or_default(),
         },
         _ if input.gathered => RecipeInput::Gathered(
-            input.nodes.iter().map(|node| (node.node.axes.clone(), digests(node))).collect(),
+            input
+                .nodes
+                .iter()
+                .map(|node| (node.node.axes.clone(), digests(node)))
+                .collect(),
         ),
         _ => RecipeInput::One(input.nodes.first().map(digests).unwrap_or_default()),
     }
@@ -222,7 +273,13 @@ fn behind(
     output: Option<&str>,
     reads: &[&'static str],
 ) -> Result<InputNode, ResolveError> {
-    let main = node.config.outputs().into_iter().next().map(|spec| spec.name).unwrap_or_default();
+    let main = node
+        .config
+        .outputs()
+        .into_iter()
+        .next()
+        .map(|spec| spec.name)
+        .unwrap_or_default();
     let selected = output.map_or(main, str::to_owned);
     let record = &settled.record;
     let wanted: Vec<&str> = match reads {
@@ -253,7 +310,10 @@ fn behind(
 fn show(plan: &Plan, id: usize, settled: &Settled) -> ShownNode {
     let node = &plan.nodes[id];
     let names = |source: &Source| match source {
-        Source::Nodes { nodes, .. } => nodes.iter().map(|id| plan.nodes[*id].name.to_string()).collect(),
+        Source::Nodes { nodes, .. } => nodes
+            .iter()
+            .map(|id| plan.nodes[*id].name.to_string())
+            .collect(),
         Source::Files { .. } => vec!["file".to_owned()],
     };
     ShownNode {
@@ -266,7 +326,11 @@ fn show(plan: &Plan, id: usize, settled: &Settled) -> ShownNode {
         seed: node.config.uses_seed().then_some(node.seed),
         key: settled.record.key,
         device: settled.keyed.recipe.device().map(str::to_owned),
-        inputs: node.inputs.iter().map(|(name, source)| (name.clone(), names(source))).collect(),
+        inputs: node
+            .inputs
+            .iter()
+            .map(|(name, source)| (name.clone(), names(source)))
+            .collect(),
         outputs: settled.record.outputs.clone(),
         scalars: settled.record.scalars.clone(),
         status: settled.record.status.clone(),

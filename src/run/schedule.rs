@@ -80,7 +80,11 @@ pub fn run(
         }
     });
     scheduler.give_up_the_rest();
-    let Scheduler { mut summary, settled, .. } = scheduler;
+    let Scheduler {
+        mut summary,
+        settled,
+        ..
+    } = scheduler;
     summary.interrupted = cancel.load(Ordering::Relaxed);
     summary.settled = settled;
     emit(Event::Done {
@@ -99,7 +103,9 @@ fn work(executor: &dyn Executor, job: &Job, cancel: &AtomicBool, sender: &Sender
     let result = executor.execute(
         job,
         &move |how_far| {
-            let sender = progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let sender = progress
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             // The receiver lives as long as the scope that this thread is in.
             let _ = sender.send(Message::Progress(id, how_far));
         },
@@ -169,7 +175,11 @@ impl<'a> Scheduler<'a> {
 
     /// Resolves the nodes that wait for nothing, and with them whatever is cached below them.
     fn settle_sources(&mut self) {
-        let sources = self.waiting.iter().filter(|(_, inputs)| **inputs == 0).map(|(id, _)| *id);
+        let sources = self
+            .waiting
+            .iter()
+            .filter(|(_, inputs)| **inputs == 0)
+            .map(|(id, _)| *id);
         let mut open: BTreeSet<usize> = sources.collect();
         while let Some(id) = open.pop_first() {
             open.extend(self.resolve(id));
@@ -187,7 +197,9 @@ impl<'a> Scheduler<'a> {
             }
         };
         if self.options.locked && !self.finisher.is_locked(id, &keyed) {
-            self.summary.unlocked.push(self.session.plan.nodes[id].name.to_string());
+            self.summary
+                .unlocked
+                .push(self.session.plan.nodes[id].name.to_string());
         }
         let forced = self.options.force.contains(&id);
         match self.session.look_up(id, &keyed).filter(|_| !forced) {
@@ -209,7 +221,13 @@ impl<'a> Scheduler<'a> {
             status: hit.record.status.clone(),
             device: hit.borrowed,
         });
-        self.settle(id, Settled { keyed, record: hit.record })
+        self.settle(
+            id,
+            Settled {
+                keyed,
+                record: hit.record,
+            },
+        )
     }
 
     /// Notes a result; gives the nodes that wait for nothing else.
@@ -246,19 +264,37 @@ impl<'a> Scheduler<'a> {
         for id in order {
             let stop = cancel.load(Ordering::Relaxed) || (self.failed && !self.options.keep_going);
             let trajectory = self.ready[&id].trajectory;
-            let busy = self.running.values().any(|running| running.trajectory == trajectory);
+            let busy = self
+                .running
+                .values()
+                .any(|running| running.trajectory == trajectory);
             if stop || busy || farthest[&trajectory] != id {
                 continue;
             }
-            let Some(slots) = self.pool.take(nodes[id].slots) else { continue };
-            let Some(keyed) = self.ready.remove(&id) else { continue };
+            let Some(slots) = self.pool.take(nodes[id].slots) else {
+                continue;
+            };
+            let Some(keyed) = self.ready.remove(&id) else {
+                continue;
+            };
             match self.job(id, &keyed) {
                 Ok(job) => {
                     let name = nodes[id].name.clone();
                     let forced = self.options.force.contains(&id);
                     let reason = self.reasons.of(id, &keyed, forced);
-                    (self.emit)(Event::Started { stage: name.stage, axes: name.axes, reason });
-                    self.running.insert(id, Running { trajectory, slots, keyed });
+                    (self.emit)(Event::Started {
+                        stage: name.stage,
+                        axes: name.axes,
+                        reason,
+                    });
+                    self.running.insert(
+                        id,
+                        Running {
+                            trajectory,
+                            slots,
+                            keyed,
+                        },
+                    );
                     start(job);
                 }
                 Err(error) => {
@@ -272,10 +308,15 @@ impl<'a> Scheduler<'a> {
     fn job(&self, id: usize, keyed: &Keyed) -> Result<Job, ResolveError> {
         let plan = self.session.plan;
         let node = &plan.nodes[id];
-        let as_folder = node.inputs.iter().filter_map(|(name, source)| match source {
-            Source::Nodes { as_folder: true, .. } => Some(name.clone()),
-            _ => None,
-        });
+        let as_folder = node
+            .inputs
+            .iter()
+            .filter_map(|(name, source)| match source {
+                Source::Nodes {
+                    as_folder: true, ..
+                } => Some(name.clone()),
+                _ => None,
+            });
         Ok(Job {
             id,
             node: node.name.clone(),
@@ -295,7 +336,11 @@ impl<'a> Scheduler<'a> {
         match receiver.recv() {
             Ok(Message::Progress(id, progress)) => {
                 let name = self.session.plan.nodes[id].name.clone();
-                (self.emit)(Event::Progress { stage: name.stage, axes: name.axes, progress });
+                (self.emit)(Event::Progress {
+                    stage: name.stage,
+                    axes: name.axes,
+                    progress,
+                });
             }
             Ok(Message::Ended(id, result)) => self.ended(id, *result),
             // Impossible while a worker runs; leaving the loop is the only sane answer.
@@ -304,7 +349,9 @@ impl<'a> Scheduler<'a> {
     }
 
     fn ended(&mut self, id: usize, result: Result<Done, Failure>) {
-        let Some(running) = self.running.remove(&id) else { return };
+        let Some(running) = self.running.remove(&id) else {
+            return;
+        };
         self.pool.give_back(running.slots);
         let name = self.session.plan.nodes[id].name.clone();
         match result {
@@ -316,7 +363,10 @@ impl<'a> Scheduler<'a> {
                 }
                 let record = done.record;
                 let (key, status) = (record.key, record.status.clone());
-                let settled = Settled { keyed: running.keyed, record };
+                let settled = Settled {
+                    keyed: running.keyed,
+                    record,
+                };
                 let path = self.finisher.published_at(id);
                 let mut open: BTreeSet<usize> = self.settle(id, settled).into_iter().collect();
                 (self.emit)(match done.worked {
@@ -328,15 +378,22 @@ impl<'a> Scheduler<'a> {
                         seconds: done.seconds,
                         path,
                     },
-                    false => {
-                        Event::Cached { stage: name.stage, axes: name.axes, key, status, device: None }
-                    }
+                    false => Event::Cached {
+                        stage: name.stage,
+                        axes: name.axes,
+                        key,
+                        status,
+                        device: None,
+                    },
                 });
                 while let Some(next) = open.pop_first() {
                     open.extend(self.resolve(next));
                 }
             }
-            Err(Failure { error: StageError::Cancelled, .. }) => {}
+            Err(Failure {
+                error: StageError::Cancelled,
+                ..
+            }) => {}
             Err(failure) => {
                 self.fail(id, &failure.error.to_string(), Some(&failure));
             }
@@ -357,7 +414,9 @@ impl<'a> Scheduler<'a> {
             stage: name.stage,
             axes: name.axes,
             cause: cause.to_owned(),
-            log: failure.filter(|f| !f.tail.is_empty()).map(|f| f.log.clone()),
+            log: failure
+                .filter(|f| !f.tail.is_empty())
+                .map(|f| f.log.clone()),
             tail: failure.map(|f| f.tail.clone()).unwrap_or_default(),
             rerun,
         });

@@ -18,7 +18,11 @@ pub struct Screen {
 impl Screen {
     /// A screen that draws on standard error.
     pub fn new(verbosity: Verbosity) -> Self {
-        Self { bars: MultiProgress::new(), running: HashMap::new(), verbosity }
+        Self {
+            bars: MultiProgress::new(),
+            running: HashMap::new(),
+            verbosity,
+        }
     }
 
     fn begin(&mut self, name: String) {
@@ -40,9 +44,11 @@ impl Reporter for Screen {
             | Event::Progress { stage, axes, .. }
             | Event::Finished { stage, axes, .. }
             | Event::Cached { stage, axes, .. }
-            | Event::Failed { stage, axes, .. } => {
-                NodeName { stage: stage.clone(), axes: axes.clone() }.to_string()
+            | Event::Failed { stage, axes, .. } => NodeName {
+                stage: stage.clone(),
+                axes: axes.clone(),
             }
+            .to_string(),
             _ => String::new(),
         };
         match event {

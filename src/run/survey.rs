@@ -77,7 +77,9 @@ impl Standing {
                 Status::Ok => "ok",
                 Status::Diverged { .. } => "diverged",
             }),
-            outputs: outputs.map(|(name, artifact)| (name.as_str(), artifact.digest)).collect(),
+            outputs: outputs
+                .map(|(name, artifact)| (name.as_str(), artifact.digest))
+                .collect(),
             device: self.borrowed.as_deref(),
             reasons: &self.reasons,
         }
@@ -108,7 +110,17 @@ fn stand(
 ) -> Result<(Standing, Option<Settled>), ResolveError> {
     let node = &session.plan.nodes[id];
     let not_cached = |state, key, reasons| {
-        (Standing { id, state, key, record: None, borrowed: None, reasons }, None)
+        (
+            Standing {
+                id,
+                state,
+                key,
+                record: None,
+                borrowed: None,
+                reasons,
+            },
+            None,
+        )
     };
     if !node.missing.is_empty() {
         let reasons = node.missing.iter().map(|missing| match &missing.help {
@@ -162,33 +174,24 @@ fn stand(
 }
 
 /// The nodes that `id` takes input from and whose results are not known.
-fn unknown_inputs(
-    session: &Session<'_>,
-    id: usize,
-    settled: &[Option<Settled>],
-) -> Vec<String> {
+fn unknown_inputs(session: &Session<'_>, id: usize, settled: &[Option<Settled>]) -> Vec<String> {
     let sources = session.plan.nodes[id].inputs.values();
     let ids = sources.flat_map(|source| match source {
         Source::Nodes { nodes, .. } => nodes.as_slice(),
         Source::Files { .. } => &[],
     });
     let unknown = ids.filter(|id| settled[**id].is_none());
-    let mut names: Vec<String> = unknown.map(|id| session.plan.nodes[*id].name.to_string()).collect();
+    let mut names: Vec<String> = unknown
+        .map(|id| session.plan.nodes[*id].name.to_string())
+        .collect();
     names.dedup();
     names
 }
 
 /// The record that a run would put together from parts in the store, without storing it.
-fn recalled(
-    session: &Session<'_>,
-    id: usize,
-    keyed: &Keyed,
-) -> Result<Option<Record>, StageError> {
+fn recalled(session: &Session<'_>, id: usize, keyed: &Keyed) -> Result<Option<Record>, StageError> {
     let node = &session.plan.nodes[id];
-    let compute = session
-        .devices
-        .get(node.device)
-        .map_err(failed)?;
+    let compute = session.devices.get(node.device).map_err(failed)?;
     let mut inputs = keyed.inputs.clone();
     for input in inputs.values_mut().flat_map(|input| &mut input.nodes) {
         for (output, artifact) in &input.outputs {
@@ -215,12 +218,18 @@ fn recalled(
         log: &|_| {},
         cancel: &AtomicBool::new(false),
     };
-    let Some(outcome) = node.config.recall(&ctx, session.store)? else { return Ok(None) };
+    let Some(outcome) = node.config.recall(&ctx, session.store)? else {
+        return Ok(None);
+    };
     let formats = node.config.outputs();
     let mut outputs = BTreeMap::new();
     for (name, product) in &outcome.outputs {
-        let Some(spec) = formats.iter().find(|spec| spec.name == *name) else { continue };
-        let Some(artifact) = session.store.preview(product, spec.format) else { return Ok(None) };
+        let Some(spec) = formats.iter().find(|spec| spec.name == *name) else {
+            continue;
+        };
+        let Some(artifact) = session.store.preview(product, spec.format) else {
+            return Ok(None);
+        };
         outputs.insert(name.clone(), artifact);
     }
     Ok(Some(Record {

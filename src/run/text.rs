@@ -28,10 +28,19 @@ pub fn change(change: &Change) -> String {
     match (path.next(), path.next()) {
         (Some("inputs"), Some(input)) => format!("input {input} changed"),
         (Some("version"), None) => {
-            format!("retake's implementation of this kind: version {} → {}", value(&change.before), value(&change.after))
+            format!(
+                "retake's implementation of this kind: version {} → {}",
+                value(&change.before),
+                value(&change.after)
+            )
         }
         (Some("shown"), _) => "what it shows changed".to_owned(),
-        _ => format!("{}: {} → {}", change.field, value(&change.before), value(&change.after)),
+        _ => format!(
+            "{}: {} → {}",
+            change.field,
+            value(&change.before),
+            value(&change.after)
+        ),
     }
 }
 
@@ -45,13 +54,20 @@ fn shorten(text: &str) -> String {
 /// The pipeline file as seen from the project root: what names a pipeline in the store.
 pub fn pipeline(plan: &Plan) -> String {
     let file = std::path::absolute(&plan.file).unwrap_or_else(|_| plan.file.clone());
-    file.strip_prefix(&plan.root).unwrap_or(&file).to_string_lossy().into_owned()
+    file.strip_prefix(&plan.root)
+        .unwrap_or(&file)
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The command that runs `targets` of a plan again, in canonical form: file, stages, profile, settings in order.
 /// Nodes and values are quoted where a shell would read them otherwise.
 pub fn command(plan: &Plan, targets: &[String]) -> String {
-    let mut words = vec!["retake".to_owned(), "run".to_owned(), quote(&pipeline(plan))];
+    let mut words = vec![
+        "retake".to_owned(),
+        "run".to_owned(),
+        quote(&pipeline(plan)),
+    ];
     words.extend(targets.iter().map(|target| quote(target)));
     if let Some(profile) = &plan.profile {
         words.extend(["--profile".to_owned(), quote(profile)]);

@@ -23,7 +23,9 @@ pub struct Said {
 impl Project {
     /// A project whose pipeline is `text`, at `pipeline.yaml`.
     pub fn new(text: &str) -> Self {
-        let project = Self { dir: tempfile::tempdir().expect("a temporary folder") };
+        let project = Self {
+            dir: tempfile::tempdir().expect("a temporary folder"),
+        };
         project.write("pipeline.yaml", text);
         project
     }
@@ -51,7 +53,10 @@ impl Project {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_retake"));
-        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
         command.env_remove("RETAKE_STORE").env("NO_COLOR", "1");
         command
     }
@@ -75,8 +80,22 @@ impl Project {
         all.extend(args);
         let said = self.retake(&all);
         assert_eq!(said.code, Some(0), "{said:?}");
-        let nodes = said.out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-        nodes.map(|node| (format!("{}{}", node["stage"].as_str().expect("a stage"), node["axes"]), node["outputs"].clone())).collect()
+        let nodes = said
+            .out
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        nodes
+            .map(|node| {
+                (
+                    format!(
+                        "{}{}",
+                        node["stage"].as_str().expect("a stage"),
+                        node["axes"]
+                    ),
+                    node["outputs"].clone(),
+                )
+            })
+            .collect()
     }
 }
 
@@ -93,7 +112,11 @@ pub struct Events(pub Vec<Value>);
 
 impl Events {
     pub fn of(text: &str) -> Self {
-        Self(text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect())
+        Self(
+            text.lines()
+                .map(|line| serde_json::from_str(line).expect("JSON"))
+                .collect(),
+        )
     }
 
     fn stages(&self, event: &str) -> Vec<String> {
