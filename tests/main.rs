@@ -8,3 +8,10 @@ mod pipelines;
 mod readme;
 mod report;
 mod support;
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test that fails should say where, and equal bytes mean equal numbers"
+)]
+
+mod data;
