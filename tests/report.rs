@@ -60,7 +60,11 @@ fn runs() -> Vec<Run> {
             if diverged {
                 rows.retain(|row| row.epoch == Some(1));
             }
-            let ending = if diverged { Ending::Diverged { epoch: 2 } } else { Ending::Ok };
+            let ending = if diverged {
+                Ending::Diverged { epoch: 2 }
+            } else {
+                Ending::Ok
+            };
             let axes = [("loss", json!(loss)), ("seed", json!(seed))];
             runs.push(run("scores", &axes, ending, rows));
         }
@@ -68,7 +72,12 @@ fn runs() -> Vec<Run> {
     runs
 }
 
-fn cell<'a>(summary: &'a Summary, row: usize, metric: &str, nth: usize) -> &'a retake::report::summary::SummaryCell {
+fn cell<'a>(
+    summary: &'a Summary,
+    row: usize,
+    metric: &str,
+    nth: usize,
+) -> &'a retake::report::summary::SummaryCell {
     let mut columns = summary.columns.iter().enumerate();
     let position = columns
         .by_ref()
@@ -88,18 +97,27 @@ fn the_summary_groups_over_seeds_and_marks_the_best() {
     assert_eq!(summary.rows[0].outcome, "1 of 3 diverged @ epoch 2");
     // The run that diverged has no last value: 60 and 61 are left.
     let bce = cell(&summary, 0, "fid-judge", 0);
-    assert_eq!((bce.text.as_str(), bce.n, bce.best), ("60.50 ± 0.71", 2, false));
+    assert_eq!(
+        (bce.text.as_str(), bce.n, bce.best),
+        ("60.50 ± 0.71", 2, false)
+    );
     let gp = cell(&summary, 1, "fid-judge", 0);
     assert_eq!((gp.text.as_str(), gp.n, gp.best), ("41.00 ± 1.00", 3, true));
     // Its checkpoint before that counts among the best ones.
     assert_eq!(cell(&summary, 0, "fid-judge", 1).n, 3);
-    assert_eq!(cell(&summary, 0, "fid-judge", 1).text, "81.00 ± 35.51 @ 1–2");
+    assert_eq!(
+        cell(&summary, 0, "fid-judge", 1).text,
+        "81.00 ± 35.51 @ 1–2"
+    );
     assert!(cell(&summary, 1, "accuracy", 0).best);
 }
 
 #[test]
 fn a_group_that_diverged_altogether_says_so() {
-    let all = [run("scores", &[], Ending::Diverged { epoch: 37 }, Vec::new()), runs().remove(5)];
+    let all = [
+        run("scores", &[], Ending::Diverged { epoch: 37 }, Vec::new()),
+        runs().remove(5),
+    ];
     let summary = summarise(&all).unwrap();
     assert_eq!(cell(&summary, 0, "accuracy", 0).text, "diverged @ epoch 37");
     assert_eq!(summary.rows[0].outcome, "diverged @ epoch 37");
@@ -115,7 +133,13 @@ fn values_of_different_protocols_are_never_ranked_nor_averaged() {
     }
     let summary = summarise(&mixed).unwrap();
     assert_eq!(summary.rows.len(), 2);
-    assert!(summary.rows.iter().flat_map(|row| &row.cells).all(|cell| !cell.best));
+    assert!(
+        summary
+            .rows
+            .iter()
+            .flat_map(|row| &row.cells)
+            .all(|cell| !cell.best)
+    );
     assert_eq!(cell(&summary, 0, "fid-judge", 0).mark, "¹");
     assert_eq!(cell(&summary, 1, "fid-judge", 0).mark, "²");
     assert_eq!(summary.protocols.len(), 4);
@@ -154,21 +178,39 @@ fn a_run_without_values_and_an_axis_named_like_a_column_still_have_their_place()
     let table = long(&[run("s", &axes, Ending::Ok, Vec::new())]).unwrap();
     let text = String::from_utf8(render(&table, TableFormat::Csv).unwrap()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("stage,axis:samples,axis:epoch,metric,epoch,value"), "{text}");
+    assert!(
+        lines[0].starts_with("stage,axis:samples,axis:epoch,metric,epoch,value"),
+        "{text}"
+    );
     assert_eq!(lines[1], "s,10,x,,,,,,,,,ok");
-    assert_eq!(render(&long(&[]).unwrap(), TableFormat::Json).unwrap(), b"[]\n");
+    assert_eq!(
+        render(&long(&[]).unwrap(), TableFormat::Json).unwrap(),
+        b"[]\n"
+    );
 }
 
 #[test]
 fn tables_filter_and_sort() {
     let table = || long(&runs()).unwrap();
     let conditions = |list: &[&str]| list.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>();
-    let chosen = filter(table(), &conditions(&["loss=bce", "metric = fid-judge", "epoch>=2"])).unwrap();
+    let chosen = filter(
+        table(),
+        &conditions(&["loss=bce", "metric = fid-judge", "epoch>=2"]),
+    )
+    .unwrap();
     assert_eq!(chosen.height(), 2);
-    let chosen = filter(table(), &conditions(&["metric=fid-judge", "seed!=0", "value<45"])).unwrap();
+    let chosen = filter(
+        table(),
+        &conditions(&["metric=fid-judge", "seed!=0", "value<45"]),
+    )
+    .unwrap();
     let sorted = sort(&chosen, &conditions(&["-value"])).unwrap();
     let text = String::from_utf8(render(&sorted, TableFormat::Table).unwrap()).unwrap();
-    let values: Vec<&str> = text.lines().skip(1).map(|line| line.split_whitespace().nth(5).unwrap()).collect();
+    let values: Vec<&str> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().nth(5).unwrap())
+        .collect();
     assert_eq!(values, ["42", "41"]);
     assert!(matches!(
         filter(table(), &conditions(&["lss=bce"])),
@@ -178,7 +220,10 @@ fn tables_filter_and_sort() {
         filter(table(), &conditions(&["loss"])),
         Err(ReportError::Condition(_))
     ));
-    assert!(matches!(sort(&table(), &conditions(&["-nope"])), Err(ReportError::Column { .. })));
+    assert!(matches!(
+        sort(&table(), &conditions(&["-nope"])),
+        Err(ReportError::Column { .. })
+    ));
 }
 
 #[test]
@@ -191,7 +236,11 @@ fn parquet_holds_the_same_cells_as_json() {
     let path = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(path.path(), &bytes).unwrap();
     let reader = SerializedFileReader::new(path.reopen().unwrap()).unwrap();
-    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    let rows: Vec<_> = reader
+        .get_row_iter(None)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     assert_eq!(rows.len(), table.height());
     assert_eq!(rows[1].get_string(1).unwrap(), "bce");
     assert_eq!(rows[1].get_long(2).unwrap(), 0);
@@ -201,7 +250,13 @@ fn parquet_holds_the_same_cells_as_json() {
 #[test]
 fn markdown_tables_survive_hostile_names() {
     let axes = [("a|b", json!("x|y*z\nw"))];
-    let table = long(&[run("s", &axes, Ending::Ok, vec![row(Metric::Accuracy, 1, 0.5)])]).unwrap();
+    let table = long(&[run(
+        "s",
+        &axes,
+        Ending::Ok,
+        vec![row(Metric::Accuracy, 1, 0.5)],
+    )])
+    .unwrap();
     let text = String::from_utf8(render(&table, TableFormat::Md).unwrap()).unwrap();
     let bars = |line: &str| line.replace("\\|", "").matches('|').count();
     let counts: Vec<usize> = text.lines().map(bars).collect();
@@ -226,7 +281,10 @@ fn downsampling_keeps_the_extremes_and_breaks_at_gaps() {
     let short = reduce(&[(1.0, 2.0), (2.0, 3.0)], 100);
     assert_eq!(short.mean, [vec![(1.0, 2.0), (2.0, 3.0)]]);
     assert!(short.extremes.is_empty());
-    assert_eq!(reduce(&[], 100), retake::report::downsample::Reduced::default());
+    assert_eq!(
+        reduce(&[], 100),
+        retake::report::downsample::Reduced::default()
+    );
 }
 
 fn chart(lines: Vec<Line>) -> Chart {
@@ -241,7 +299,10 @@ fn chart(lines: Vec<Line>) -> Chart {
 
 fn line(name: &str, values: &[f64]) -> Line {
     let points = values.iter().enumerate().map(|(i, y)| ((i + 1) as f64, *y));
-    Line { name: name.to_owned(), points: points.collect() }
+    Line {
+        name: name.to_owned(),
+        points: points.collect(),
+    }
 }
 
 #[test]
@@ -256,7 +317,10 @@ fn plots_draw_every_odd_series() {
         &[1.0, f64::NAN, 2.0, 3.0],
     ] {
         let svg = chart(vec![line("a", values)]).svg().unwrap();
-        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{values:?}");
+        assert!(
+            svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"),
+            "{values:?}"
+        );
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{values:?}");
         let finite = values.iter().any(|value| value.is_finite());
         assert_eq!(svg.contains("no finite values"), !finite, "{values:?}");
@@ -275,12 +339,16 @@ fn plots_are_the_same_bytes_every_time_and_small_however_long_the_series() {
 
 #[test]
 fn history_gives_lines_by_step_without_empty_columns() {
-    let csv = b"step,epoch,loss_d,loss_g,loss_gp\n10,1,0.5,NaN,\n20,1,inf,0.25,\n";
+    let csv =
+        b"step,epoch,loss_d,loss_g,loss_gp,lr\n10,1,0.5,,,1\n20,1,inf,0.25,,1\n30,2,NaN,0.5,,1\n";
     let history = History::from_csv(csv).unwrap();
     let lines = history.lines("loss");
-    let names: Vec<&str> = lines.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
     assert_eq!(names, ["loss_d", "loss_g"]);
-    assert_eq!(lines[0].1, [(10.0, 0.5), (20.0, f64::INFINITY)]);
+    assert_eq!(lines[0].points[..2], [(10.0, 0.5), (20.0, f64::INFINITY)]);
+    assert!(lines[0].points[2].1.is_nan());
+    // What was not measured is no gap.
+    assert_eq!(lines[1].points, [(20.0, 0.25), (30.0, 0.5)]);
     assert!(History::from_csv(b"a,b\n1\n").is_err());
 }
 
@@ -290,7 +358,11 @@ fn plain(size: u32, color: [u8; 3]) -> RgbImage {
 
 #[test]
 fn contact_sheets_place_tiles_in_rows_on_white() {
-    let tiles = [plain(64, [255, 0, 0]), plain(64, [0, 255, 0]), plain(64, [0, 0, 255])];
+    let tiles = [
+        plain(64, [255, 0, 0]),
+        plain(64, [0, 255, 0]),
+        plain(64, [0, 0, 255]),
+    ];
     let sheet = contact_sheet(&tiles, 2);
     assert_eq!(sheet.dimensions(), (2 * 66 + 2, 2 * 66 + 2));
     assert_eq!(sheet.get_pixel(2, 2).0, [255, 0, 0]);
@@ -299,15 +371,23 @@ fn contact_sheets_place_tiles_in_rows_on_white() {
     assert_eq!(sheet.get_pixel(0, 0).0, [255; 3]);
     assert_eq!(sheet.get_pixel(68, 68).0, [255; 3]);
     // Small images are enlarged by a whole factor.
-    assert_eq!(contact_sheet(&[plain(28, [0; 3])], 8).dimensions(), (28 * 3 + 4, 28 * 3 + 4));
-    assert_eq!(contact_sheet(&[], 8).dimensions(), (2, 2));
-    let decoded = image::load_from_memory(&png(&sheet).unwrap()).unwrap().to_rgb8();
+    assert_eq!(
+        contact_sheet(&[plain(28, [0; 3])], 8).dimensions(),
+        (28 * 3 + 4, 28 * 3 + 4)
+    );
+    assert_eq!(contact_sheet(&[], 8).dimensions(), (4, 2));
+    let decoded = image::load_from_memory(&png(&sheet).unwrap())
+        .unwrap()
+        .to_rgb8();
     assert_eq!(decoded, sheet);
 }
 
 #[test]
 fn tiles_are_grey_or_rgb_of_the_right_size() {
-    assert_eq!(tile(1, 2, 1, &[7, 9]).unwrap().into_raw(), [7, 7, 7, 9, 9, 9]);
+    assert_eq!(
+        tile(1, 2, 1, &[7, 9]).unwrap().into_raw(),
+        [7, 7, 7, 9, 9, 9]
+    );
     assert!(tile(1, 2, 3, &[0; 6]).is_some());
     assert!(tile(1, 2, 3, &[0; 5]).is_none());
     assert!(tile(1, 1, 4, &[0; 4]).is_none());
@@ -342,7 +422,10 @@ fn document() -> (Document, Files) {
     let lines = runs.iter().map(|run| {
         let fid = run.rows.iter().filter(|row| row.metric == "fid-judge");
         let points = fid.filter_map(|row| Some((row.epoch? as f64, row.value)));
-        Line { name: run.name_without(&[]), points: points.collect() }
+        Line {
+            name: run.name_without(&[]),
+            points: points.collect(),
+        }
     });
     let by_epoch = Chart {
         title: "fid-judge by epoch".to_owned(),
@@ -352,8 +435,12 @@ fn document() -> (Document, Files) {
         levels: vec![("real images".to_owned(), 12.5)],
     };
     let noise = |i: u32, k: f64| (f64::from(i * 7919 % 101) / 101.0 - 0.5) * k;
-    let loss_d: Vec<f64> = (0..3000).map(|i| 0.5 + 0.8 / (1.0 + f64::from(i) / 300.0) + noise(i, 0.4)).collect();
-    let loss_g: Vec<f64> = (0..3000).map(|i| 1.2 + f64::from(i) / 2000.0 + noise(i + 13, 1.2)).collect();
+    let loss_d: Vec<f64> = (0..3000)
+        .map(|i| 0.5 + 0.8 / (1.0 + f64::from(i) / 300.0) + noise(i, 0.4))
+        .collect();
+    let loss_g: Vec<f64> = (0..3000)
+        .map(|i| 1.2 + f64::from(i) / 2000.0 + noise(i + 13, 1.2))
+        .collect();
     let losses = Chart {
         title: "losses of gan[loss=bce,seed=0]".to_owned(),
         x_label: "step".to_owned(),
@@ -361,11 +448,18 @@ fn document() -> (Document, Files) {
         lines: vec![line("loss_d", &loss_d), line("loss_g", &loss_g)],
         levels: Vec::new(),
     };
-    let tiles: Vec<RgbImage> = (0..24).map(|i| plain(32, [i * 10, 255 - i * 10, 128])).collect();
+    let tiles: Vec<RgbImage> = (0..24)
+        .map(|i| plain(32, [i * 10, 255 - i * 10, 128]))
+        .collect();
     let figure = files.chart(&by_epoch).expect("a plot");
     let curves: Vec<Figure> = vec![files.chart(&losses).expect("a plot")];
-    let grid = files.image(&contact_sheet(&tiles, 8), "24 samples of gan".to_owned()).expect("a grid");
-    let setting = |name: &str, value: &str| Setting { name: name.to_owned(), value: value.to_owned() };
+    let grid = files
+        .image(&contact_sheet(&tiles, 8), "24 samples of gan".to_owned())
+        .expect("a grid");
+    let setting = |name: &str, value: &str| Setting {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
     let document = Document {
         title: "Shapes".to_owned(),
         pipeline: "quickstart".to_owned(),
@@ -416,13 +510,16 @@ fn a_report_holds_table_findings_figures_graph_and_provenance() {
     for file in files.0.keys() {
         assert!(text.contains(&format!("]({file})")), "{file} is not shown");
     }
-    let named = regex_lite(&text);
-    assert!(named.iter().all(|file| files.0.contains_key(file)), "{named:?}");
+    let named = images_in(&text);
+    assert!(
+        named.iter().all(|file| files.0.contains_key(file)),
+        "{named:?}"
+    );
     insta::assert_snapshot!(text);
 }
 
 /// The targets of all images in Markdown text.
-fn regex_lite(text: &str) -> Vec<String> {
+fn images_in(text: &str) -> Vec<String> {
     text.split("](")
         .skip(1)
         .filter_map(|rest| rest.split_once(')').map(|(file, _)| file.to_owned()))
@@ -432,11 +529,22 @@ fn regex_lite(text: &str) -> Vec<String> {
 #[test]
 fn a_template_of_the_users_gets_the_same_data_and_its_faults_are_named() {
     let (document, _) = document();
-    let own = "{{ title }}: {{ summary.rows | length }} groups, {{ sections[0].settings[0].value }}\n";
-    assert_eq!(markdown::render(Some(own), &document).unwrap(), "Shapes: 2 groups, bce\n");
-    let fault = markdown::render(Some("x\n{{ titel }}\n"), &document).unwrap_err().to_string();
-    assert!(fault.contains("undefined") && fault.contains('2'), "{fault}");
-    let fault = markdown::render(Some("{% if %}"), &document).unwrap_err().to_string();
+    let own =
+        "{{ title }}: {{ summary.rows | length }} groups, {{ sections[0].settings[0].value }}\n";
+    assert_eq!(
+        markdown::render(Some(own), &document).unwrap(),
+        "Shapes: 2 groups, bce\n"
+    );
+    let fault = markdown::render(Some("x\n{{ titel }}\n"), &document)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        fault.contains("undefined") && fault.contains('2'),
+        "{fault}"
+    );
+    let fault = markdown::render(Some("{% if %}"), &document)
+        .unwrap_err()
+        .to_string();
     assert!(fault.starts_with("template: "), "{fault}");
 }
 
@@ -444,6 +552,12 @@ fn a_template_of_the_users_gets_the_same_data_and_its_faults_are_named() {
 fn dump() {
     let (document, files) = document();
     std::fs::create_dir_all("/tmp/rep").unwrap();
-    for (name, bytes) in files.0 { std::fs::write(format!("/tmp/rep/{name}"), bytes).unwrap(); }
-    std::fs::write("/tmp/rep/report.md", markdown::render(None, &document).unwrap()).unwrap();
+    for (name, bytes) in files.0 {
+        std::fs::write(format!("/tmp/rep/{name}"), bytes).unwrap();
+    }
+    std::fs::write(
+        "/tmp/rep/report.md",
+        markdown::render(None, &document).unwrap(),
+    )
+    .unwrap();
 }
