@@ -2,3 +2,4 @@
 
 mod metric;
 mod report;
+mod ops;
