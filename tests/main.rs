@@ -1,5 +1,5 @@
 //! All integration tests, in one binary: linking polars and candle once is enough.
 
 mod metric;
-mod report;
 mod ops;
+mod report;

@@ -19,8 +19,6 @@ pub struct Generator {
     network: Network,
     latent: usize,
     classes: usize,
-    /// names of the classes, by index
-    pub class_names: Vec<String>,
     device: Device,
 }
 
@@ -47,7 +45,6 @@ impl Generator {
             network,
             latent: model.header.dims.latent,
             classes: model.header.dims.classes,
-            class_names: model.header.classes,
             device: device.clone(),
         })
     }
