@@ -3,3 +3,5 @@
 mod metric;
 mod ops;
 mod report;
+mod report_stage;
+mod stage_support;

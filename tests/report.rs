@@ -547,17 +547,3 @@ fn a_template_of_the_users_gets_the_same_data_and_its_faults_are_named() {
         .to_string();
     assert!(fault.starts_with("template: "), "{fault}");
 }
-
-#[test]
-fn dump() {
-    let (document, files) = document();
-    std::fs::create_dir_all("/tmp/rep").unwrap();
-    for (name, bytes) in files.0 {
-        std::fs::write(format!("/tmp/rep/{name}"), bytes).unwrap();
-    }
-    std::fs::write(
-        "/tmp/rep/report.md",
-        markdown::render(None, &document).unwrap(),
-    )
-    .unwrap();
-}
