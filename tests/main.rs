@@ -1,7 +1,13 @@
 //! All integration tests, in one binary: linking polars and candle once is enough.
 
+mod cache;
+mod layers;
 mod metric;
 mod ops;
 mod report;
 mod report_stage;
 mod stage_support;
+mod pipelines;
+mod readme;
+mod report;
+mod support;

@@ -11,6 +11,7 @@ use super::{data_gradient, forward, windows};
 use crate::ops::dispatch::{by_type, elements, if_tracked};
 use crate::ops::gemm::{View, Write, multiply};
 use crate::ops::real::{Real, with_scratch};
+use crate::ops::transpose::{TILE, add_transpose};
 
 /// The weight gradient of `image` and the gradient `map` of its map, of the shapes in `geometry`.
 pub(super) fn apply(image: &Tensor, map: &Tensor, geometry: Geometry) -> Result<Tensor> {
@@ -97,34 +98,28 @@ fn run<T: Real>(g: &Geometry, image: &[T], map: &[T]) -> Vec<T> {
         .par_iter()
         .map(|part| sum(g, part, image, &map))
         .collect();
-    // Each part is (channels · taps, o): transposed into its place, LANES outputs at a time.
+    // Each part is (channels · taps, o): transposed into its place, a tile of outputs at a time.
     let blocks = weight.par_chunks_mut(g.o * g.window()).enumerate();
     blocks.for_each(|(group, weight)| {
-        let blocks = weight.par_chunks_mut(LANES * g.window()).enumerate();
+        let blocks = weight.par_chunks_mut(TILE * g.window()).enumerate();
         blocks.for_each(|(block, rows)| {
             for (part, sum) in parts
                 .iter()
                 .zip(&sums)
                 .filter(|(part, _)| part.group == group)
             {
-                let start = part.channels.start * g.kernel.0 * g.kernel.1;
-                for (column, sums) in sum.chunks_exact(g.o).enumerate() {
-                    let outputs = sums[block * LANES..].iter();
-                    for (row, &value) in rows.chunks_exact_mut(g.window()).zip(outputs) {
-                        row[start + column] += value;
-                    }
-                }
+                let taps = g.kernel.0 * g.kernel.1;
+                let shape = (part.channels.len() * taps, rows.len() / g.window());
+                let rows = &mut rows[part.channels.start * taps..];
+                add_transpose(&sum[block * TILE..], g.o, shape, rows, g.window());
             }
         });
     });
     weight
 }
 
-/// Outputs that are transposed together: a cache line of `f32`.
-const LANES: usize = 16;
-
 /// The map as (group, sample, position, o), so that the product runs along contiguous rows; along the
-/// columns of the map itself `gemm` is two to four times slower.
+/// columns of the map itself `gemm` is up to four times slower.
 fn channels_last<T: Real>(g: &Geometry, map: &[T]) -> Vec<T> {
     let positions = g.positions();
     let mut out = vec![T::ZERO; map.len()];
@@ -132,15 +127,8 @@ fn channels_last<T: Real>(g: &Geometry, map: &[T]) -> Vec<T> {
         .enumerate()
         .for_each(|(index, out)| {
             let (group, sample) = (index / g.samples, index % g.samples);
-            let map = &map[(sample * g.groups + group) * g.o * positions..][..g.o * positions];
-            for (block, planes) in map.chunks(LANES * positions).enumerate() {
-                for (position, row) in out.chunks_exact_mut(g.o).enumerate() {
-                    let row = row[block * LANES..].iter_mut();
-                    for (out, plane) in row.zip(planes.chunks_exact(positions)) {
-                        *out = plane[position];
-                    }
-                }
-            }
+            let map = &map[(sample * g.groups + group) * g.o * positions..];
+            add_transpose(map, positions, (g.o, positions), out, g.o);
         });
     out
 }
