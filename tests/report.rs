@@ -339,12 +339,16 @@ fn plots_are_the_same_bytes_every_time_and_small_however_long_the_series() {
 
 #[test]
 fn history_gives_lines_by_step_without_empty_columns() {
-    let csv = b"step,epoch,loss_d,loss_g,loss_gp\n10,1,0.5,NaN,\n20,1,inf,0.25,\n";
+    let csv =
+        b"step,epoch,loss_d,loss_g,loss_gp,lr\n10,1,0.5,,,1\n20,1,inf,0.25,,1\n30,2,NaN,0.5,,1\n";
     let history = History::from_csv(csv).unwrap();
     let lines = history.lines("loss");
-    let names: Vec<&str> = lines.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
     assert_eq!(names, ["loss_d", "loss_g"]);
-    assert_eq!(lines[0].1, [(10.0, 0.5), (20.0, f64::INFINITY)]);
+    assert_eq!(lines[0].points[..2], [(10.0, 0.5), (20.0, f64::INFINITY)]);
+    assert!(lines[0].points[2].1.is_nan());
+    // What was not measured is no gap.
+    assert_eq!(lines[1].points, [(20.0, 0.25), (30.0, 0.5)]);
     assert!(History::from_csv(b"a,b\n1\n").is_err());
 }
 
@@ -371,7 +375,7 @@ fn contact_sheets_place_tiles_in_rows_on_white() {
         contact_sheet(&[plain(28, [0; 3])], 8).dimensions(),
         (28 * 3 + 4, 28 * 3 + 4)
     );
-    assert_eq!(contact_sheet(&[], 8).dimensions(), (2, 2));
+    assert_eq!(contact_sheet(&[], 8).dimensions(), (4, 2));
     let decoded = image::load_from_memory(&png(&sheet).unwrap())
         .unwrap()
         .to_rgb8();
@@ -506,7 +510,7 @@ fn a_report_holds_table_findings_figures_graph_and_provenance() {
     for file in files.0.keys() {
         assert!(text.contains(&format!("]({file})")), "{file} is not shown");
     }
-    let named = regex_lite(&text);
+    let named = images_in(&text);
     assert!(
         named.iter().all(|file| files.0.contains_key(file)),
         "{named:?}"
@@ -515,7 +519,7 @@ fn a_report_holds_table_findings_figures_graph_and_provenance() {
 }
 
 /// The targets of all images in Markdown text.
-fn regex_lite(text: &str) -> Vec<String> {
+fn images_in(text: &str) -> Vec<String> {
     text.split("](")
         .skip(1)
         .filter_map(|rest| rest.split_once(')').map(|(file, _)| file.to_owned()))
@@ -542,18 +546,4 @@ fn a_template_of_the_users_gets_the_same_data_and_its_faults_are_named() {
         .unwrap_err()
         .to_string();
     assert!(fault.starts_with("template: "), "{fault}");
-}
-
-#[test]
-fn dump() {
-    let (document, files) = document();
-    std::fs::create_dir_all("/tmp/rep").unwrap();
-    for (name, bytes) in files.0 {
-        std::fs::write(format!("/tmp/rep/{name}"), bytes).unwrap();
-    }
-    std::fs::write(
-        "/tmp/rep/report.md",
-        markdown::render(None, &document).unwrap(),
-    )
-    .unwrap();
 }

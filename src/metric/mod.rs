@@ -5,6 +5,7 @@
 //! that a reader needs to judge whether it may be compared with another.
 
 pub mod accuracy;
+pub mod document;
 pub mod frechet;
 pub mod stats;
 

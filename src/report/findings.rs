@@ -8,11 +8,13 @@ use super::summary::{Pick, Summary, SummaryCell, SummaryColumn, SummaryRow};
 pub fn findings(summary: &Summary) -> Vec<String> {
     let mut findings = Vec::new();
     for (position, column) in summary.columns.iter().enumerate() {
-        let cells = || summary.rows.iter().map(|row| (row, &row.cells[position]));
-        for (row, cell) in cells().filter(|(_, cell)| cell.best) {
-            let rivals =
-                cells().filter(|(_, rival)| rival.protocol == cell.protocol && !rival.best);
-            findings.extend(lead(column, row, cell, nearest(cell, rivals)));
+        for (row, cell) in winners(summary, position) {
+            // The best checkpoints are worth a sentence where they put another run first.
+            let repeats = column.pick == Pick::Best
+                && winners(summary, position - 1).any(|(last, _)| last.name == row.name);
+            if !repeats {
+                findings.extend(lead(column, row, cell, nearest(summary, position, cell)));
+            }
         }
     }
     findings.extend(
@@ -33,13 +35,25 @@ pub fn findings(summary: &Summary) -> Vec<String> {
 
 type Rival<'a> = (&'a SummaryRow, &'a SummaryCell);
 
-/// The rival whose mean is closest to that of `cell`.
-fn nearest<'a>(cell: &SummaryCell, rivals: impl Iterator<Item = Rival<'a>>) -> Option<Rival<'a>> {
+/// The best cells of a column, one for each protocol.
+fn winners(summary: &Summary, position: usize) -> impl Iterator<Item = Rival<'_>> {
+    let cells = summary
+        .rows
+        .iter()
+        .map(move |row| (row, &row.cells[position]));
+    cells.filter(|(_, cell)| cell.best)
+}
+
+/// The cell of the same column and protocol whose mean is closest to that of `cell`, the best one.
+fn nearest<'a>(summary: &'a Summary, position: usize, cell: &SummaryCell) -> Option<Rival<'a>> {
     let gap = |rival: &Rival<'_>| {
         (cell.mean.unwrap_or(f64::NAN) - rival.1.mean.unwrap_or(f64::NAN)).abs()
     };
-    rivals
-        .filter(|rival| rival.1.mean.is_some())
+    summary
+        .rows
+        .iter()
+        .map(|row| (row, &row.cells[position]))
+        .filter(|(_, rival)| rival.protocol == cell.protocol && !rival.best && rival.mean.is_some())
         .min_by(|a, b| gap(a).total_cmp(&gap(b)))
 }
 
@@ -82,6 +96,9 @@ fn overtrained<'a>(summary: &'a Summary, row: &'a SummaryRow) -> impl Iterator<I
                 return None;
             }
             let (last_cell, best_cell) = (&row.cells[position], &row.cells[position + 1]);
+            if last_cell.n != best_cell.n {
+                return None;
+            }
             let (at_last, at_best) = (last_cell.mean?, best_cell.mean?);
             let change = (at_last - at_best).abs() / at_best.abs().max(f64::MIN_POSITIVE);
             // A tenth is more than the noise of the sampling in any usual evaluation.

@@ -12,7 +12,7 @@ const GAP: u32 = 2;
 const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
 
 /// `tiles` in rows of `columns`, left to right and top to bottom, on white. Tiles may differ in size; each
-/// stands in the top left of a cell that holds the largest. An empty list gives one white pixel.
+/// stands in the top left of a cell that holds the largest. An empty list gives a white scrap.
 pub fn contact_sheet(tiles: &[RgbImage], columns: usize) -> RgbImage {
     let columns = columns.clamp(1, tiles.len().max(1)) as u32;
     let rows = (tiles.len() as u32).div_ceil(columns);

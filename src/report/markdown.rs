@@ -16,7 +16,30 @@ pub const TEMPLATE: &str = include_str!("template.md.j2");
 /// Renders `document` with `template` (or [`TEMPLATE`]). A template that names what does not exist is an
 /// error with its line. Filters beside the usual ones: `cell` makes text safe inside a Markdown table.
 pub fn render(template: Option<&str>, document: &Document) -> Result<String, ReportError> {
-    let failed = |error: minijinja::Error| ReportError::Template(error.to_string());
+    let mut environment = environment()?;
+    environment
+        .add_template("report.md", template.unwrap_or(TEMPLATE))
+        .map_err(failed)?;
+    let data = value(serde_json::to_value(document)?);
+    environment
+        .get_template("report.md")
+        .and_then(|template| template.render(data))
+        .map_err(failed)
+}
+
+/// Whether `template` can be parsed; an error names the line.
+pub fn check(template: &str) -> Result<(), ReportError> {
+    let mut environment = environment()?;
+    environment
+        .add_template("report.md", template)
+        .map_err(failed)
+}
+
+fn failed(error: minijinja::Error) -> ReportError {
+    ReportError::Template(error.to_string())
+}
+
+fn environment<'t>() -> Result<Environment<'t>, ReportError> {
     let syntax = SyntaxConfig::builder()
         .trim_blocks(true)
         .lstrip_blocks(true)
@@ -27,14 +50,7 @@ pub fn render(template: Option<&str>, document: &Document) -> Result<String, Rep
     environment.set_syntax(syntax);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_filter("cell", |text: &str| escape(text));
-    environment
-        .add_template("report.md", template.unwrap_or(TEMPLATE))
-        .map_err(failed)?;
-    let data = value(serde_json::to_value(document)?);
-    environment
-        .get_template("report.md")
-        .and_then(|template| template.render(data))
-        .map_err(failed)
+    Ok(environment)
 }
 
 /// JSON as the template engine's own values.

@@ -186,6 +186,18 @@ fn csv(frame: &DataFrame) -> Result<Vec<u8>, ReportError> {
         .map_err(|error| ReportError::Csv(error.to_string()))
 }
 
+/// Header and rows of a table in CSV.
+pub fn records(bytes: &[u8]) -> Result<Vec<Vec<String>>, ReportError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(bytes);
+    let records = reader.records().map(|record| {
+        let record = record.map_err(|error| ReportError::Csv(error.to_string()))?;
+        Ok(record.iter().map(str::to_owned).collect())
+    });
+    records.collect()
+}
+
 fn json(frame: &DataFrame) -> Result<Vec<u8>, ReportError> {
     let mut lines = Vec::with_capacity(frame.height());
     for row in 0..frame.height() {
