@@ -20,7 +20,7 @@ pub use select::UnknownStage;
 
 use crate::device::DeviceRequest;
 use crate::hash::Digest;
-use crate::stage::{NodeName, Slots, StageConfig};
+use crate::stage::{DataSchema, NodeName, Slots, StageConfig};
 
 /// A pipeline, expanded.
 #[derive(Debug, Clone)]
@@ -69,6 +69,8 @@ pub struct Node {
     pub slots: Slots,
     /// `description:` of the stage
     pub description: Option<String>,
+    /// what is known of its data (of a model: of the data it learns from) before anything runs
+    pub data: DataSchema,
     /// files that it needs and that are not there; the node is blocked while there are any
     pub missing: Vec<Missing>,
 }
