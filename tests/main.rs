@@ -17,3 +17,4 @@ mod report;
 mod report_stage;
 mod stage_support;
 mod support;
+mod training;
