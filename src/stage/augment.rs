@@ -1,37 +1,158 @@
-//! `kind: augment` (placeholder, being written).
+//! `kind: augment`: random flips and rotations, as copies or while training.
+
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Outcome, OutputSpec, StageCtx,
-    StageError,
+    DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Outcome, OutputSpec, Product,
+    StageCtx, StageError,
 };
+use crate::data::recipe::{AugmentStep, Hflip, Recipe, Rotate};
+use crate::data::{Pack, augment};
 
-/// Settings of a augment stage.
+/// Copies made offline when `factor` is not given: the images and one augmented copy.
+const FACTOR: usize = 2;
+/// A larger factor is a mistake: online augmentation costs no space.
+const LARGEST_FACTOR: usize = 1000;
+
+/// Settings of an augment stage.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct AugmentConfig {}
+pub struct AugmentConfig {
+    /// Random steps applied to every image, in order.
+    pub steps: Vec<AugmentStep>,
+    /// Draw anew for every sample of every epoch, while training; only `train` accepts the output.
+    #[serde(default)]
+    pub online: bool,
+    /// Offline: how many times the images appear in the output, 1 to 1000; 2 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<usize>,
+    /// Offline: whether the first copy is the images as they are; true if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_original: Option<bool>,
+}
+
+impl AugmentConfig {
+    fn factor(&self) -> usize {
+        self.factor.unwrap_or(FACTOR)
+    }
+
+    fn keeps_original(&self) -> bool {
+        self.keep_original.unwrap_or(true)
+    }
+}
+
+/// What is wrong with a step: which of its fields, and why.
+fn step_fault(step: &AugmentStep) -> Option<(&'static str, String)> {
+    match step {
+        AugmentStep::Hflip(Hflip { p }) => (!(0.0..=1.0).contains(p)).then(|| {
+            (
+                "hflip.p",
+                format!("{p} is no probability: the range is 0 to 1"),
+            )
+        }),
+        AugmentStep::Rotate(Rotate {
+            degrees: [low, high],
+            ..
+        }) => {
+            let range = -360.0..=360.0;
+            let fits = range.contains(low) && range.contains(high) && low <= high;
+            let message = || format!("[{low}, {high}] is no range of degrees within ±360");
+            (!fits).then(|| ("rotate.degrees", message()))
+        }
+    }
+}
 
 impl Kind for AugmentConfig {
     const NAME: &'static str = "augment";
     const VERSION: u32 = 1;
+
     fn inputs(&self) -> Vec<InputSpec> {
-        Vec::new()
+        vec![InputSpec::required("data", &[Format::Data])]
     }
+
     fn outputs(&self) -> Vec<OutputSpec> {
-        vec![OutputSpec::new("data", Format::Data)]
+        let format = if self.online {
+            Format::Recipe
+        } else {
+            Format::Data
+        };
+        vec![OutputSpec::new("data", format)]
     }
+
+    /// Online augmentation draws from the seed of whoever trains.
     fn uses_seed(&self) -> bool {
-        false
+        !self.online
     }
+
     fn uses_device(&self) -> bool {
         false
     }
-    fn check(&self, _inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
-        Ok(DataSchema::default())
+
+    /// Fills in defaults, so that leaving a setting out and writing its default give one key.
+    fn resolve(&mut self, _root: &Path) -> Result<(), Vec<Fault>> {
+        if !self.online {
+            self.factor = Some(self.factor());
+            self.keep_original = Some(self.keeps_original());
+        }
+        Ok(())
     }
-    fn run(&self, _ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
-        Err(StageError::Failed("being written".to_owned()))
+
+    fn check(&self, inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
+        let mut faults = Vec::new();
+        if self.steps.is_empty() {
+            let help = "add one, for example {hflip: {}}";
+            faults.push(Fault::at("steps", "no step").help(help));
+        }
+        for (index, step) in self.steps.iter().enumerate() {
+            if let Some((field, message)) = step_fault(step) {
+                faults.push(Fault::at(&format!("steps.{index}.{field}"), message));
+            }
+        }
+        if self.online {
+            let given = [
+                ("factor", self.factor.is_some()),
+                ("keep_original", self.keep_original.is_some()),
+            ];
+            for (setting, _) in given.into_iter().filter(|(_, given)| *given) {
+                let message = format!("`{setting}` does not apply with `online: true`");
+                let help = "every epoch draws anew: there are no copies";
+                faults.push(Fault::at(setting, message).help(help));
+            }
+        } else if !(1..=LARGEST_FACTOR).contains(&self.factor()) {
+            let message = format!(
+                "a factor of {}: the range is 1 to {LARGEST_FACTOR}",
+                self.factor()
+            );
+            faults.push(Fault::at("factor", message));
+        } else if self.factor() == 1 && self.keeps_original() {
+            let help = "raise the factor, or set `keep_original: false`";
+            let message = "one copy that is kept as it is changes nothing";
+            faults.push(Fault::at("factor", message).help(help));
+        }
+        if faults.is_empty() {
+            Ok(inputs.get("data").cloned().unwrap_or_default())
+        } else {
+            Err(faults)
+        }
+    }
+
+    fn run(&self, ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
+        let pack = Pack::open(ctx.input("data")?.path())?;
+        let recipe = Recipe(self.steps.clone());
+        let out = ctx.out.join("data.pack");
+        let watch = |done, total| ctx.go_on(done, total);
+        if self.online {
+            augment::attach(&pack, recipe, &out, &watch)?;
+        } else {
+            let (factor, keep) = (self.factor(), self.keeps_original());
+            augment::expand(&pack, &recipe, factor, keep, ctx.seed, &out, &watch)?;
+        }
+        Ok(Outcome {
+            outputs: [("data".to_owned(), Product::Made(out))].into(),
+            ..Outcome::default()
+        })
     }
 }

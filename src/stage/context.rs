@@ -258,6 +258,16 @@ impl StageCtx<'_> {
         Ok(())
     }
 
+    /// Says that `done` of `total` images are done; whether to go on.
+    pub fn go_on(&self, done: u64, total: u64) -> bool {
+        (self.progress)(Progress {
+            done,
+            total,
+            ..Progress::default()
+        });
+        self.check_cancelled().is_ok()
+    }
+
     /// The single node behind a required input.
     pub fn input(&self, name: &str) -> Result<&InputNode, StageError> {
         self.optional(name)
@@ -292,12 +302,24 @@ pub enum StageError {
         /// what the system said
         source: std::io::Error,
     },
+    /// Data could not be read, written or used.
+    #[error(transparent)]
+    Data(crate::data::DataError),
     /// A tensor operation failed.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),
     /// Anything else, said in full.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<crate::data::DataError> for StageError {
+    fn from(error: crate::data::DataError) -> Self {
+        match error {
+            crate::data::DataError::Interrupted => Self::Cancelled,
+            error => Self::Data(error),
+        }
+    }
 }
 
 impl StageError {
