@@ -25,17 +25,25 @@ pub(super) struct Checker<'a> {
 
 impl Checker<'_> {
     /// Checks names, number and formats; adds files that are not there to `missing`.
-    pub fn inputs(&mut self, inputs: &IndexMap<String, Source>, missing: &mut Vec<Missing>) -> bool {
+    pub fn inputs(
+        &mut self,
+        inputs: &IndexMap<String, Source>,
+        missing: &mut Vec<Missing>,
+    ) -> bool {
         let (stage, settled) = (self.stage, self.settled);
         let mut fits = true;
         let place = stage.place.key("inputs");
         for (name, source) in inputs {
             let place = place.key(name);
             let specs = &settled.inputs;
-            let Some(spec) = specs.iter().find(|spec| spec.name == *name || spec.name == ANY) else {
+            let Some(spec) = specs
+                .iter()
+                .find(|spec| spec.name == *name || spec.name == ANY)
+            else {
                 let help = suggest::help(name, specs.iter().map(|spec| spec.name.as_str()));
                 let kind = &stage.spec.kind;
-                let help = help.or_else(|| Some(format!("`{kind}` with these settings takes no inputs")));
+                let help =
+                    help.or_else(|| Some(format!("`{kind}` with these settings takes no inputs")));
                 let message = format!("`{kind}` takes no input `{name}`");
                 self.findings.note(place.at_key(), message, help);
                 fits = false;
@@ -46,8 +54,13 @@ impl Checker<'_> {
         let lacking = settled.inputs.iter().filter(|spec| spec.required);
         for spec in lacking.filter(|spec| !stage.spec.inputs.contains_key(&spec.name)) {
             let message = format!("stage `{}` lacks the input `{}`", stage.name, spec.name);
-            let help = format!("add `{}:` under `inputs:`{}", spec.name, takes(&spec.formats));
-            self.findings.add_help(stage.place.clone().at_key(), message, help);
+            let help = format!(
+                "add `{}:` under `inputs:`{}",
+                spec.name,
+                takes(&spec.formats)
+            );
+            self.findings
+                .add_help(stage.place.clone().at_key(), message, help);
             fits = false;
         }
         fits
@@ -69,7 +82,12 @@ impl Checker<'_> {
             return false;
         }
         match source {
-            Source::Nodes { nodes, output, as_folder, .. } => nodes.iter().all(|node| {
+            Source::Nodes {
+                nodes,
+                output,
+                as_folder,
+                ..
+            } => nodes.iter().all(|node| {
                 let Some(from) = &self.drafts[*node].settled else {
                     return true;
                 };
@@ -77,7 +95,13 @@ impl Checker<'_> {
                     Some(output) => {
                         // Where the stage's name is not at hand the kind will do.
                         let place = place.clone().piece(output);
-                        super::checks::output(from.config.kind(), output, &from.outputs, &place, self.findings)
+                        super::checks::output(
+                            from.config.kind(),
+                            output,
+                            &from.outputs,
+                            &place,
+                            self.findings,
+                        )
                     }
                     None => from.outputs.first(),
                 };
@@ -91,7 +115,10 @@ impl Checker<'_> {
                 Found::Folder => self.format(spec, name, Format::Folder, false, place),
                 Found::Nothing => {
                     let help = crate::data::card::for_path(path).map(crate::data::card::Card::help);
-                    missing.push(Missing { path: path.clone(), help });
+                    missing.push(Missing {
+                        path: path.clone(),
+                        help,
+                    });
                     true
                 }
             }),
@@ -104,9 +131,19 @@ impl Checker<'_> {
         false
     }
 
-    fn format(&mut self, spec: &InputSpec, name: &str, format: Format, as_folder: bool, place: &Place) -> bool {
+    fn format(
+        &mut self,
+        spec: &InputSpec,
+        name: &str,
+        format: Format,
+        as_folder: bool,
+        place: &Place,
+    ) -> bool {
         if as_folder && !matches!(format, Format::Data | Format::Folder) {
-            let message = format!("only data can come `as: folder`, and this is {}", called(format));
+            let message = format!(
+                "only data can come `as: folder`, and this is {}",
+                called(format)
+            );
             self.findings.add(place.clone(), message);
             return false;
         }
@@ -135,7 +172,10 @@ impl Checker<'_> {
                 schemas.fold(first, common)
             }
         };
-        inputs.iter().map(|(name, source)| (name.clone(), schema(source))).collect()
+        inputs
+            .iter()
+            .map(|(name, source)| (name.clone(), schema(source)))
+            .collect()
     }
 }
 
@@ -158,7 +198,11 @@ pub(super) fn output<'a>(
     let found = outputs.iter().find(|output| output.name == name);
     if found.is_none() {
         let help = suggest::help(name, outputs.iter().map(|output| output.name.as_str()));
-        findings.note(place.clone(), format!("`{whose}` has no output `{name}`"), help);
+        findings.note(
+            place.clone(),
+            format!("`{whose}` has no output `{name}`"),
+            help,
+        );
     }
     found
 }

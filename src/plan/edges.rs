@@ -74,35 +74,27 @@ impl<'a> Edges<'a> {
             match template::interpolate_start(text, &lookup) {
                 (Value::String(start), None) => self.settled(&start),
                 (Value::String(start), Some(open)) => self.open(&start, open, place),
-                (other, _) => self.value_of(&other, place),
+                (other, _) => self.value_of(&other),
             }
         }
     }
 
     /// A name may stand for a whole list or mapping of sources.
-    fn value_of(&mut self, value: &Value, place: &Place) {
-        let mut edges = Edges {
-            spec: self.spec,
-            stage: self.stage,
-            findings: &mut *self.findings,
-            found: BTreeSet::new(),
-        };
+    fn value_of(&mut self, value: &Value) {
         match value {
             Value::Array(items) => {
                 for text in items.iter().filter_map(Value::as_str) {
-                    edges.settled(text);
+                    self.settled(text);
                 }
             }
             Value::Object(map) => {
                 if let Some(from) = map.get("from") {
-                    edges.value_of(from, place);
+                    self.value_of(from);
                 }
             }
-            Value::String(text) => edges.settled(text),
+            Value::String(text) => self.settled(text),
             _ => {}
         }
-        let found = edges.found;
-        self.found.extend(found);
     }
 
     /// All that a name can be here: a var, or the values of the stage's own matrix.
@@ -112,7 +104,9 @@ impl<'a> Edges<'a> {
         }
         let listed = self.stage.matrix.axes.get(name).into_iter().flatten();
         let entries = self.stage.matrix.include.iter();
-        listed.chain(entries.filter_map(|entry| entry.get(name))).collect()
+        listed
+            .chain(entries.filter_map(|entry| entry.get(name)))
+            .collect()
     }
 
     fn settled(&mut self, text: &str) {

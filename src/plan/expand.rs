@@ -38,7 +38,11 @@ fn expand_with(spec: &PipelineSpec, findings: Findings) -> Result<Plan, Faults> 
         findings,
         values: Values::default(),
         files: Files::new(&spec.root),
-        stages: spec.stages.keys().map(|name| (name.clone(), None)).collect(),
+        stages: spec
+            .stages
+            .keys()
+            .map(|name| (name.clone(), None))
+            .collect(),
         drafts: Vec::new(),
         nodes: Vec::new(),
     };
@@ -57,7 +61,10 @@ fn expand_with(spec: &PipelineSpec, findings: Findings) -> Result<Plan, Faults> 
         let rows = stage.map(|stage| stage.rows).unwrap_or_default();
         rows.into_iter().map(|(_, id)| id).collect()
     };
-    let stages = expander.stages.into_iter().map(|(name, stage)| (name, ids(stage)));
+    let stages = expander
+        .stages
+        .into_iter()
+        .map(|(name, stage)| (name, ids(stage)));
     Ok(Plan {
         name: spec.name.clone(),
         seed: spec.seed,
@@ -101,7 +108,9 @@ impl Expander<'_> {
             .spec
             .stages
             .iter()
-            .map(|(name, stage)| edges::sources(self.spec, &Stage::new(name, stage), &mut self.findings))
+            .map(|(name, stage)| {
+                edges::sources(self.spec, &Stage::new(name, stage), &mut self.findings)
+            })
             .collect();
         order(&names, &needs)
     }
@@ -129,7 +138,12 @@ impl Expander<'_> {
         let points = self.points(&mut stage);
         let ids = self.make_nodes(&stage, &points);
         let axes = points.axes.into_iter().map(|axis| axis.name).collect();
-        let rows = points.rows.into_iter().map(|row| row.values).zip(ids).collect();
+        let rows = points
+            .rows
+            .into_iter()
+            .map(|row| row.values)
+            .zip(ids)
+            .collect();
         self.stages[index] = Some(Expanded::new(axes, rows, !stage.broken));
     }
 

@@ -73,7 +73,10 @@ fn search(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
         .map_err(|error| error.kind().to_string())?
         .compile_matcher();
     let literal = |part: &std::path::Component<'_>| {
-        !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])
+        !part
+            .as_os_str()
+            .to_string_lossy()
+            .contains(['*', '?', '[', '{'])
     };
     let base: PathBuf = whole.components().take_while(literal).collect();
     // What retake and git keep for themselves is nobody's data.

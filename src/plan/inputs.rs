@@ -55,7 +55,12 @@ struct Written<'a> {
 
 impl Scope<'_> {
     /// The relation behind the input number `index`, whose `value` is interpolated.
-    pub fn relation(&mut self, index: usize, value: &Value, place: &Place) -> Result<Relation, Unusable> {
+    pub fn relation(
+        &mut self,
+        index: usize,
+        value: &Value,
+        place: &Place,
+    ) -> Result<Relation, Unusable> {
         let written = self.take_apart(value, place)?;
         let mut parts = Vec::new();
         for (text, place) in &written.references {
@@ -95,9 +100,16 @@ impl Scope<'_> {
         };
         let mut from = (value, place.clone());
         if let Value::Object(map) = value {
-            for key in map.keys().filter(|key| !["from", "as"].contains(&key.as_str())) {
+            for key in map
+                .keys()
+                .filter(|key| !["from", "as"].contains(&key.as_str()))
+            {
                 let help = suggest::help(key, ["from", "as"]);
-                self.findings.note(place.key(key).at_key(), format!("unknown key `{key}`"), help);
+                self.findings.note(
+                    place.key(key).at_key(),
+                    format!("unknown key `{key}`"),
+                    help,
+                );
             }
             match map.get("as").map(|form| (form, form.as_str())) {
                 None => {}
@@ -120,16 +132,20 @@ impl Scope<'_> {
                 written.references.push((text, place));
                 return true;
             }
-            let message = format!("expected a stage, `file:` or `glob:`, found {}", describe(value));
+            let message = format!(
+                "expected a stage, `file:` or `glob:`, found {}",
+                describe(value)
+            );
             self.findings.add(place, message);
             false
         };
         let whole = match value {
             Value::Array(items) => {
-                let items = items.iter().enumerate();
-                let read = items.map(|(index, item)| push(item, place.index(index)));
-                let whole = read.fold(true, |whole, fine| whole && fine);
                 written.list = true;
+                let mut whole = true;
+                for (index, item) in items.iter().enumerate() {
+                    whole &= push(item, place.index(index));
+                }
                 whole
             }
             other => push(other, place.clone()),
@@ -137,22 +153,37 @@ impl Scope<'_> {
         if whole { Ok(written) } else { Err(Unusable) }
     }
 
-    fn reference(&mut self, text: &str, as_folder: bool, place: &Place) -> Result<Relation, Unusable> {
+    fn reference(
+        &mut self,
+        text: &str,
+        as_folder: bool,
+        place: &Place,
+    ) -> Result<Relation, Unusable> {
         match Reference::parse(text) {
             Ok(Reference::Stage(selection)) => self.stage(&selection, as_folder, text, place),
             Ok(Reference::File(path)) => {
                 let paths = vec![self.files.absolute(&path)];
-                Ok(single(Source::Files { paths, gathered: false }))
+                Ok(single(Source::Files {
+                    paths,
+                    gathered: false,
+                }))
             }
             Ok(Reference::Glob(pattern)) => match self.files.matching(&pattern) {
                 Ok(paths) if paths.is_empty() => {
                     // The pattern itself stands for what is missing.
                     let paths = vec![self.files.absolute(&pattern)];
-                    Ok(single(Source::Files { paths, gathered: true }))
+                    Ok(single(Source::Files {
+                        paths,
+                        gathered: true,
+                    }))
                 }
-                Ok(paths) => Ok(single(Source::Files { paths, gathered: true })),
+                Ok(paths) => Ok(single(Source::Files {
+                    paths,
+                    gathered: true,
+                })),
                 Err(why) => {
-                    self.findings.add(place.clone(), format!("not a file pattern: {why}"));
+                    self.findings
+                        .add(place.clone(), format!("not a file pattern: {why}"));
                     Err(Unusable)
                 }
             },
@@ -174,7 +205,8 @@ impl Scope<'_> {
         let Some(stage) = self.stages.get(name) else {
             let help = suggest::help(name, self.stages.keys().map(String::as_str));
             let place = place.clone().piece(name);
-            self.findings.note(place, format!("unknown stage `{name}`"), help);
+            self.findings
+                .note(place, format!("unknown stage `{name}`"), help);
             return Err(Unusable);
         };
         let known = stage.as_ref().filter(|stage| stage.known);
@@ -182,13 +214,19 @@ impl Scope<'_> {
         for (axis, _) in &selection.fixed {
             if !axes.contains(axis) {
                 let help = suggest::help(axis, axes.iter().map(String::as_str));
-                let help = help.or_else(|| axes.is_empty().then(|| format!("`{name}` has no axes")));
+                let help =
+                    help.or_else(|| axes.is_empty().then(|| format!("`{name}` has no axes")));
                 let place = place.clone().piece(axis);
-                self.findings.note(place, format!("`{name}` has no axis `{axis}`"), help);
+                self.findings
+                    .note(place, format!("`{name}` has no axis `{axis}`"), help);
                 return Err(Unusable);
             }
         }
-        let stage = self.stages.get_mut(name).and_then(Option::as_mut).ok_or(Unusable)?;
+        let stage = self
+            .stages
+            .get_mut(name)
+            .and_then(Option::as_mut)
+            .ok_or(Unusable)?;
         let rows = stage.select(&selection.fixed, self.values);
         if rows.is_empty() {
             let (message, help) = stage.nothing(selection, self.values);
@@ -202,10 +240,17 @@ impl Scope<'_> {
             as_folder,
         };
         if selection.gather {
-            return Ok(single(source(rows.iter().map(|row| stage.rows[*row].1).collect())));
+            return Ok(single(source(
+                rows.iter().map(|row| stage.rows[*row].1).collect(),
+            )));
         }
         let free: Vec<usize> = (0..axes.len())
-            .filter(|index| !selection.fixed.iter().any(|(axis, _)| *axis == axes[*index]))
+            .filter(|index| {
+                !selection
+                    .fixed
+                    .iter()
+                    .any(|(axis, _)| *axis == axes[*index])
+            })
             .collect();
         let origin: Rc<str> = format!("`{text}`").into();
         let axis = |index: &usize| Axis {
@@ -248,7 +293,10 @@ impl Expanded {
             let mut index: HashMap<Vec<String>, Vec<usize>> = HashMap::new();
             for (row, (point, _)) in rows.iter().enumerate() {
                 let text = |position: &usize| plain(values.get(point[*position]));
-                index.entry(positions.iter().map(text).collect()).or_default().push(row);
+                index
+                    .entry(positions.iter().map(text).collect())
+                    .or_default()
+                    .push(row);
             }
             index
         });
@@ -292,7 +340,12 @@ fn fold<'a>(sources: impl Iterator<Item = &'a Source>) -> Option<Source> {
     let mut form: Option<(Option<String>, bool)> = None;
     for source in sources {
         match source {
-            Source::Nodes { nodes, output, as_folder, .. } => {
+            Source::Nodes {
+                nodes,
+                output,
+                as_folder,
+                ..
+            } => {
                 ids.extend_from_slice(nodes);
                 let this = (output.clone(), *as_folder);
                 if form.get_or_insert_with(|| this.clone()) != &this {
@@ -304,7 +357,10 @@ fn fold<'a>(sources: impl Iterator<Item = &'a Source>) -> Option<Source> {
     }
     let gathered = true;
     match form {
-        None => Some(Source::Files { paths: files, gathered }),
+        None => Some(Source::Files {
+            paths: files,
+            gathered,
+        }),
         Some((output, as_folder)) => files.is_empty().then_some(Source::Nodes {
             nodes: ids,
             output,

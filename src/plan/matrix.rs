@@ -54,7 +54,10 @@ pub fn own(
             continue;
         }
         let place = place.key("include").index(index);
-        let lacking: Vec<&String> = names.iter().filter(|name| !entry.contains_key(*name)).collect();
+        let lacking: Vec<&String> = names
+            .iter()
+            .filter(|name| !entry.contains_key(*name))
+            .collect();
         if !lacking.is_empty() {
             let help = "an entry that fits no node adds one, and then needs a value for every axis";
             let message = format!("no value for axis {}", suggest::list(&lacking));
@@ -107,7 +110,10 @@ struct Table {
 impl Table {
     fn new(points: Vec<Vec<ValueId>>, axes: usize) -> Self {
         Self {
-            points: points.into_iter().map(|point| (point, Vec::new())).collect(),
+            points: points
+                .into_iter()
+                .map(|point| (point, Vec::new()))
+                .collect(),
             axes,
             indexes: HashMap::new(),
         }
@@ -117,14 +123,17 @@ impl Table {
     fn note(&mut self, entry: usize, given: &[(usize, ValueId)]) -> bool {
         let (positions, wanted): (Vec<usize>, Vec<ValueId>) = given.iter().copied().unzip();
         let points = &mut self.points;
-        let index = self.indexes.entry(positions).or_insert_with_key(|positions| {
-            let mut index: HashMap<Vec<ValueId>, Vec<usize>> = HashMap::new();
-            for (id, (point, _)) in points.iter().enumerate() {
-                let values = positions.iter().map(|position| point[*position]).collect();
-                index.entry(values).or_default().push(id);
-            }
-            index
-        });
+        let index = self
+            .indexes
+            .entry(positions)
+            .or_insert_with_key(|positions| {
+                let mut index: HashMap<Vec<ValueId>, Vec<usize>> = HashMap::new();
+                for (id, (point, _)) in points.iter().enumerate() {
+                    let values = positions.iter().map(|position| point[*position]).collect();
+                    index.entry(values).or_default().push(id);
+                }
+                index
+            });
         let found = index.get(&wanted).map_or(&[][..], Vec::as_slice);
         for id in found {
             points[*id].1.push(entry);

@@ -52,7 +52,11 @@ impl Expander<'_> {
                 values: &self.values,
                 silent: stage.broken,
             };
-            for entry in row.entries.iter().filter(|entry| filler.names.applies(**entry)) {
+            for entry in row
+                .entries
+                .iter()
+                .filter(|entry| filler.names.applies(**entry))
+            {
                 claimed[*entry] = true;
             }
             let key = used.iter().map(|name| filler.names.id(name)).collect();
@@ -87,8 +91,9 @@ impl Expander<'_> {
             let id = self.drafts.len();
             if let Some(settled) = &settled {
                 let axes = points.axes.iter().zip(&row.values);
-                let axes: Axes =
-                    axes.map(|(axis, id)| (axis.name.clone(), self.values.get(*id).clone())).collect();
+                let axes: Axes = axes
+                    .map(|(axis, id)| (axis.name.clone(), self.values.get(*id).clone()))
+                    .collect();
                 self.nodes.push(Node {
                     id,
                     name: NodeName {
@@ -115,7 +120,8 @@ impl Expander<'_> {
         if !stage.broken && !points.rows.is_empty() {
             let place = stage.place.key("matrix").key("include");
             for (index, _) in claimed.iter().enumerate().filter(|(_, claimed)| !**claimed) {
-                self.findings.add(place.index(index), "this entry fits no node");
+                self.findings
+                    .add(place.index(index), "this entry fits no node");
             }
         }
         ids
@@ -146,7 +152,10 @@ fn seed(
         return pipeline;
     };
     value.as_u64().unwrap_or_else(|| {
-        let message = format!("expected a whole number from 0 as seed, found {}", describe(&value));
+        let message = format!(
+            "expected a whole number from 0 as seed, found {}",
+            describe(&value)
+        );
         findings.add(place, message);
         pipeline
     })
@@ -163,14 +172,23 @@ fn publish(
     for (output, path) in &stage.spec.publish {
         let place = stage.place.key("publish").key(output);
         if let Some(settled) = settled {
-            checks::output(stage.name, output, &settled.outputs, &place.clone().at_key(), findings);
+            checks::output(
+                stage.name,
+                output,
+                &settled.outputs,
+                &place.clone().at_key(),
+                findings,
+            );
         }
         match filler.fill(&Value::String(path.clone()), &place, findings) {
             Some(Value::String(path)) => {
                 paths.insert(output.clone(), path);
             }
             Some(other) => {
-                findings.add(place, format!("expected a path, found {}", describe(&other)));
+                findings.add(
+                    place,
+                    format!("expected a path, found {}", describe(&other)),
+                );
             }
             None => {}
         }

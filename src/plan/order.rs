@@ -24,7 +24,10 @@ pub fn order(names: &[&str], needs: &[BTreeSet<usize>]) -> Order {
         }
     }
     let entry = |stage: usize| Reverse((names[stage], stage));
-    let mut ready: BinaryHeap<_> = (0..names.len()).filter(|s| open[*s] == 0).map(entry).collect();
+    let mut ready: BinaryHeap<_> = (0..names.len())
+        .filter(|s| open[*s] == 0)
+        .map(entry)
+        .collect();
     let mut stages = Vec::with_capacity(names.len());
     while let Some(Reverse((_, stage))) = ready.pop() {
         stages.push(stage);

@@ -33,8 +33,12 @@ impl Expander<'_> {
         let mut domain = Domain::default();
         let mut points = Relation::unit();
         let is_var = |name: &String| spec.vars.contains_key(name);
-        let (settled, dependent): (Vec<usize>, Vec<usize>) = (0..stage.inputs.len())
-            .partition(|index| template::names_in(stage.inputs[*index].1).iter().all(is_var));
+        let (settled, dependent): (Vec<usize>, Vec<usize>) =
+            (0..stage.inputs.len()).partition(|index| {
+                template::names_in(stage.inputs[*index].1)
+                    .iter()
+                    .all(is_var)
+            });
         for index in settled {
             let Ok(mut relation) = self.input(stage, index, &|name| spec.vars.get(name)) else {
                 stage.broken = true;
@@ -60,7 +64,9 @@ impl Expander<'_> {
         points = self.join(points, &own, &place);
         let mut intern = |entry: &Map<String, Value>| {
             let entry = entry.iter();
-            entry.map(|(name, value)| (name.clone(), self.values.id(value))).collect()
+            entry
+                .map(|(name, value)| (name.clone(), self.values.id(value)))
+                .collect()
         };
         stage.entries = stage.matrix.include.iter().map(&mut intern).collect();
         for index in dependent {
@@ -95,8 +101,15 @@ impl Expander<'_> {
         let written = stage.inputs[index].1;
         let defined = || self.spec.vars.keys().cloned().collect();
         let silent = stage.broken;
-        let value = interpolate(written, lookup, &place, &defined, silent, &mut self.findings)
-            .ok_or(Unusable)?;
+        let value = interpolate(
+            written,
+            lookup,
+            &place,
+            &defined,
+            silent,
+            &mut self.findings,
+        )
+        .ok_or(Unusable)?;
         let mut scope = Scope {
             stages: &mut self.stages,
             values: &self.values,
@@ -183,7 +196,8 @@ impl Domain {
                     continue;
                 };
                 if !known.iter().any(|id| values.get(*id) == value) {
-                    let mut texts: Vec<String> = known.iter().map(|id| plain(values.get(*id))).collect();
+                    let mut texts: Vec<String> =
+                        known.iter().map(|id| plain(values.get(*id))).collect();
                     texts.sort();
                     let text = plain(value);
                     let help = suggest::help(&text, texts.iter().map(String::as_str));

@@ -15,7 +15,8 @@ pub(super) fn check(spec: &PipelineSpec, nodes: &[Node], findings: &mut Findings
         let own = node.config.publishes();
         let own = own.map(|path| (path, place(node).key("with").key("out")));
         let listed = node.publish.iter();
-        let listed = listed.map(|(output, path)| (path.as_str(), place(node).key("publish").key(output)));
+        let listed =
+            listed.map(|(output, path)| (path.as_str(), place(node).key("publish").key(output)));
         for (path, place) in own.into_iter().chain(listed) {
             let Some(normal) = within(path) else {
                 let message = format!("`{path}` is not a path within the project");

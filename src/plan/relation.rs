@@ -68,7 +68,13 @@ impl Relation {
 
     /// Whether both have the same axes.
     pub fn same_axes(&self, other: &Self) -> bool {
-        let names = |relation: &Self| relation.axes.iter().map(|axis| axis.name.clone()).collect::<Vec<_>>();
+        let names = |relation: &Self| {
+            relation
+                .axes
+                .iter()
+                .map(|axis| axis.name.clone())
+                .collect::<Vec<_>>()
+        };
         names(self) == names(other)
     }
 
@@ -82,7 +88,12 @@ impl Relation {
             .filter_map(|(left, axis)| Some((left, right.position(&axis.name)?)))
             .collect();
         let mut names: Vec<(&Axis, Result<usize, usize>)> = Vec::new();
-        names.extend(self.axes.iter().enumerate().map(|(index, axis)| (axis, Ok(index))));
+        names.extend(
+            self.axes
+                .iter()
+                .enumerate()
+                .map(|(index, axis)| (axis, Ok(index))),
+        );
         let is_new = |(index, _): &(usize, &Axis)| !shared.iter().any(|(_, known)| known == index);
         let new = right.axes.iter().enumerate().filter(is_new);
         names.extend(new.map(|(index, axis)| (axis, Err(index))));
@@ -93,7 +104,10 @@ impl Relation {
         };
         let mut matches: HashMap<Vec<ValueId>, Vec<usize>> = HashMap::new();
         for (index, row) in right.rows.iter().enumerate() {
-            matches.entry(project(row, |pair| pair.1)).or_default().push(index);
+            matches
+                .entry(project(row, |pair| pair.1))
+                .or_default()
+                .push(index);
         }
         let mut report = |point: &[ValueId], left_has: bool| {
             let axes: Vec<&Axis> = shared.iter().map(|(left, _)| &self.axes[*left]).collect();
@@ -102,7 +116,11 @@ impl Relation {
             };
             let left = Rc::clone(&axes[0].origin);
             let right = Rc::clone(&right.axes[*in_right].origin);
-            let (has, lacks) = if left_has { (left, right) } else { (right, left) };
+            let (has, lacks) = if left_has {
+                (left, right)
+            } else {
+                (right, left)
+            };
             let names = axes.iter().map(|axis| axis.name.clone());
             let point = names.zip(point.iter().copied()).collect();
             unmatched(Unmatched { point, has, lacks });
@@ -122,7 +140,11 @@ impl Relation {
                     Ok(left) => row.values[*left],
                     Err(right) => other.values[*right],
                 };
-                let entries = if other.entries.is_empty() { &row.entries } else { &other.entries };
+                let entries = if other.entries.is_empty() {
+                    &row.entries
+                } else {
+                    &other.entries
+                };
                 rows.push(Row {
                     values: names.iter().map(value).collect(),
                     picks: row.picks.iter().chain(&other.picks).cloned().collect(),

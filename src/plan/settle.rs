@@ -9,9 +9,7 @@ use super::Missing;
 use crate::spec::place::{Findings, Place};
 use crate::spec::suggest;
 use crate::spec::template::{self, TemplateError, is_template};
-use crate::stage::{
-    DataSchema, Fault, InputSchemas, InputSpec, OutputSpec, PathItem, StageConfig,
-};
+use crate::stage::{DataSchema, Fault, InputSchemas, InputSpec, OutputSpec, PathItem, StageConfig};
 
 /// A configuration, and what it says about itself.
 #[derive(Debug)]
@@ -62,8 +60,18 @@ impl Origin<'_> {
     }
 
     /// Checks values, and shapes against what is known of the inputs.
-    pub fn check(&self, settled: &Settled, inputs: InputSchemas, findings: &mut Findings) -> DataSchema {
-        let known = settled.checked.borrow().iter().find(|(seen, _)| *seen == inputs).map(|(_, schema)| schema.clone());
+    pub fn check(
+        &self,
+        settled: &Settled,
+        inputs: InputSchemas,
+        findings: &mut Findings,
+    ) -> DataSchema {
+        let known = settled
+            .checked
+            .borrow()
+            .iter()
+            .find(|(seen, _)| *seen == inputs)
+            .map(|(_, schema)| schema.clone());
         known.unwrap_or_else(|| {
             let schema = settled.config.check(&inputs).unwrap_or_else(|faults| {
                 self.note(faults, findings);
@@ -142,7 +150,10 @@ impl Origin<'_> {
     fn stands_for(&self, path: &[PathItem], with: &Value) -> Option<String> {
         let (text, depth) = self.template(path)?;
         let value = path[..depth].iter().try_fold(with, child)?;
-        Some(format!("`{text}` is {} here", crate::spec::read::describe(value)))
+        Some(format!(
+            "`{text}` is {} here",
+            crate::spec::read::describe(value)
+        ))
     }
 }
 
@@ -200,7 +211,9 @@ fn remove(value: &mut Value, path: &[PathItem]) -> bool {
         };
         at = next;
     }
-    at.as_object_mut().and_then(|map| map.shift_remove(last)).is_some()
+    at.as_object_mut()
+        .and_then(|map| map.shift_remove(last))
+        .is_some()
 }
 
 /// What serde says, in the words of this language.
@@ -274,7 +287,10 @@ fn types(message: &str) -> String {
         ("string", text) => format!("the text `{}`", text.trim_matches('"')),
         ("integer", number) => format!("the number {}", number.trim_matches('`')),
         ("floating", number) => {
-            format!("the number {}", number.trim_start_matches("point ").trim_matches('`'))
+            format!(
+                "the number {}",
+                number.trim_start_matches("point ").trim_matches('`')
+            )
         }
         ("boolean", value) => value.trim_matches('`').to_owned(),
         ("sequence", _) => "a list".to_owned(),

@@ -25,7 +25,10 @@ pub(super) struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// A stage as it is written.
     pub fn new(name: &'a str, spec: &'a StageSpec) -> Self {
-        let inputs = spec.inputs.iter().map(|(name, value)| (name.as_str(), value));
+        let inputs = spec
+            .inputs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value));
         let mut inputs: Vec<(&str, &Value)> = inputs.collect();
         inputs.sort_by_key(|(name, _)| *name);
         Self {
@@ -52,7 +55,12 @@ impl<'a> Stage<'a> {
     }
 
     /// The names at a point.
-    pub fn names<'n>(&'n self, spec: &'n PipelineSpec, axes: &'n [Axis], row: &'n Row) -> Names<'n> {
+    pub fn names<'n>(
+        &'n self,
+        spec: &'n PipelineSpec,
+        axes: &'n [Axis],
+        row: &'n Row,
+    ) -> Names<'n> {
         Names {
             spec,
             entries: &self.entries,
@@ -72,7 +80,9 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn axis(&self, name: &str) -> Option<ValueId> {
-        let found = self.axes.binary_search_by(|axis| axis.name.as_str().cmp(name));
+        let found = self
+            .axes
+            .binary_search_by(|axis| axis.name.as_str().cmp(name));
         found.ok().map(|position| self.row.values[position])
     }
 
@@ -86,7 +96,12 @@ impl<'a> Names<'a> {
     /// The interned value of an axis or further value.
     pub fn id(&self, name: &str) -> Option<ValueId> {
         self.axis(name).or_else(|| {
-            let applying = self.row.entries.iter().rev().filter(|entry| self.applies(**entry));
+            let applying = self
+                .row
+                .entries
+                .iter()
+                .rev()
+                .filter(|entry| self.applies(**entry));
             let mut given = applying.flat_map(|entry| &self.entries[*entry]);
             given.find(|(known, _)| known == name).map(|(_, id)| *id)
         })
@@ -101,9 +116,16 @@ impl<'a> Names<'a> {
     /// All names, for suggestions.
     pub fn defined(&self) -> Vec<String> {
         let axes = self.axes.iter().map(|axis| axis.name.clone());
-        let entries = self.row.entries.iter().flat_map(|entry| &self.entries[*entry]);
+        let entries = self
+            .row
+            .entries
+            .iter()
+            .flat_map(|entry| &self.entries[*entry]);
         let further = entries.map(|(name, _)| name.clone());
-        let mut names: Vec<String> = axes.chain(further).chain(self.spec.vars.keys().cloned()).collect();
+        let mut names: Vec<String> = axes
+            .chain(further)
+            .chain(self.spec.vars.keys().cloned())
+            .collect();
         names.sort();
         names.dedup();
         names

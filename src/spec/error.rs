@@ -57,9 +57,7 @@ impl Faults {
     pub fn sorted(mut faults: Vec<(usize, Fault)>) -> Self {
         let offset = |fault: &Fault| fault.span.map_or(0, |span| span.offset());
         faults.sort_by_key(|(file, fault)| (*file, offset(fault)));
-        faults.dedup_by(|a, b| {
-            a.0 == b.0 && a.1.span == b.1.span && a.1.message == b.1.message
-        });
+        faults.dedup_by(|a, b| a.0 == b.0 && a.1.span == b.1.span && a.1.message == b.1.message);
         Self {
             faults: faults.into_iter().map(|(_, fault)| fault).collect(),
         }

@@ -201,7 +201,11 @@ impl Loader {
         if self.broken {
             return Err(self.findings.locate(&self.sources));
         }
-        let mut settled = self.vars.into_iter().map(|(name, (value, _))| (name, value)).collect();
+        let mut settled = self
+            .vars
+            .into_iter()
+            .map(|(name, (value, _))| (name, value))
+            .collect();
         vars::settle(
             &mut settled,
             &self.main.profiles,
@@ -245,7 +249,10 @@ fn seed(value: Option<&Value>, vars: &IndexMap<String, Value>, findings: &mut Fi
         other => other.clone(),
     };
     settled.as_u64().unwrap_or_else(|| {
-        let message = format!("expected a whole number from 0, found {}", describe(&settled));
+        let message = format!(
+            "expected a whole number from 0, found {}",
+            describe(&settled)
+        );
         findings.add(place, message);
         0
     })

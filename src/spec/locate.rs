@@ -175,7 +175,9 @@ impl<'a> Positions<'a> {
         let shown = match (part, key) {
             (Part::Key, Some(key)) => return self.to_bytes(&key),
             // A block that runs over several lines is shown by its key.
-            (Part::Value, Some(key)) if value.is_empty() || self.text[value.clone()].contains('\n') => {
+            (Part::Value, Some(key))
+                if value.is_empty() || self.text[value.clone()].contains('\n') =>
+            {
                 return self.to_bytes(&key);
             }
             _ => value,

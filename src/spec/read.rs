@@ -11,13 +11,27 @@ use crate::stage::StageConfig;
 
 /// Keys of a pipeline.
 pub const PIPELINE_KEYS: [&str; 7] = [
-    "name", "description", "seed", "vars", "profiles", "include", "stages",
+    "name",
+    "description",
+    "seed",
+    "vars",
+    "profiles",
+    "include",
+    "stages",
 ];
 /// Keys of a file that another one includes.
 const FRAGMENT_KEYS: [&str; 3] = ["vars", "include", "stages"];
 /// Keys of a stage.
 pub const STAGE_KEYS: [&str; 9] = [
-    "kind", "description", "inputs", "with", "matrix", "seed", "device", "resources", "publish",
+    "kind",
+    "description",
+    "inputs",
+    "with",
+    "matrix",
+    "seed",
+    "device",
+    "resources",
+    "publish",
 ];
 /// Names that begin an input of another sort.
 const RESERVED: [&str; 2] = ["file", "glob"];
@@ -49,12 +63,19 @@ pub fn read(value: Value, file: usize, included: bool, findings: &mut Findings) 
     let Some(mut map) = reader.mapping(value, &place) else {
         return spec;
     };
-    let known: &[&str] = if included { &FRAGMENT_KEYS } else { &PIPELINE_KEYS };
+    let known: &[&str] = if included {
+        &FRAGMENT_KEYS
+    } else {
+        &PIPELINE_KEYS
+    };
     for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
         let at = place.key(key).at_key();
         if included && PIPELINE_KEYS.contains(&key.as_str()) {
-            let help = "an included file gives vars and stages; this belongs in the file that includes it";
-            reader.findings.add_help(at, format!("`{key}` in an included file"), help);
+            let help =
+                "an included file gives vars and stages; this belongs in the file that includes it";
+            reader
+                .findings
+                .add_help(at, format!("`{key}` in an included file"), help);
         } else {
             reader.unknown(at, key, known);
         }
@@ -62,7 +83,8 @@ pub fn read(value: Value, file: usize, included: bool, findings: &mut Findings) 
     let mut take = |key: &str| map.shift_remove(key).filter(|value| !value.is_null());
     if !included {
         spec.name = take("name").and_then(|v| reader.text(v, &place.key("name")));
-        spec.description = take("description").and_then(|v| reader.text(v, &place.key("description")));
+        spec.description =
+            take("description").and_then(|v| reader.text(v, &place.key("description")));
         spec.seed = take("seed");
         spec.profiles = take("profiles")
             .map(|value| reader.profiles(value, &place.key("profiles")))
@@ -79,7 +101,9 @@ pub fn read(value: Value, file: usize, included: bool, findings: &mut Findings) 
     }
     match take("stages") {
         Some(value) => {
-            let stages = reader.mapping(value, &place.key("stages")).unwrap_or_default();
+            let stages = reader
+                .mapping(value, &place.key("stages"))
+                .unwrap_or_default();
             for (name, value) in stages {
                 if let Some(stage) = reader.stage(&name, value, file) {
                     spec.stages.insert(name, stage);
@@ -87,7 +111,9 @@ pub fn read(value: Value, file: usize, included: bool, findings: &mut Findings) 
             }
         }
         None if !included && spec.include.is_empty() => {
-            reader.findings.add_help(place, "the pipeline has no stages", "add `stages:`");
+            reader
+                .findings
+                .add_help(place, "the pipeline has no stages", "add `stages:`");
         }
         None => {}
     }
@@ -161,7 +187,8 @@ impl Reader<'_> {
         if !is_name(name) {
             let help = "names are made of letters, digits, `_`, `-` and `.`";
             let message = format!("`{name}` cannot name {what}");
-            self.findings.add_help(place.clone().at_key(), message, help);
+            self.findings
+                .add_help(place.clone().at_key(), message, help);
         }
     }
 
@@ -215,7 +242,12 @@ impl Reader<'_> {
         let items = self.list(value, place).unwrap_or_default();
         let item = |(index, item)| self.text(item, &place.index(index));
         // A place in the list is kept for each, so that faults point at it.
-        items.into_iter().enumerate().map(item).map(Option::unwrap_or_default).collect()
+        items
+            .into_iter()
+            .enumerate()
+            .map(item)
+            .map(Option::unwrap_or_default)
+            .collect()
     }
 
     fn stage(&mut self, name: &str, value: Value, file: usize) -> Option<StageSpec> {
@@ -246,7 +278,9 @@ impl Reader<'_> {
             publish: IndexMap::new(),
         };
         if let Some(value) = take("inputs") {
-            let inputs = self.mapping(value, &place.key("inputs")).unwrap_or_default();
+            let inputs = self
+                .mapping(value, &place.key("inputs"))
+                .unwrap_or_default();
             stage.inputs = inputs.into_iter().collect();
         }
         if let Some(value) = take("device") {
@@ -276,14 +310,16 @@ impl Reader<'_> {
         let Some(value) = value else {
             let help = format!("add `kind:`, one of {}", suggest::list(StageConfig::KINDS));
             let message = format!("stage `{stage}` has no kind");
-            self.findings.add_help(place.clone().at_key(), message, help);
+            self.findings
+                .add_help(place.clone().at_key(), message, help);
             return String::new();
         };
         let place = place.key("kind");
         let kind = self.text(value, &place).unwrap_or_default();
         if !kind.is_empty() && !StageConfig::KINDS.contains(&kind.as_str()) {
             let help = suggest::help(&kind, StageConfig::KINDS.iter().copied());
-            self.findings.note(place, format!("unknown kind `{kind}`"), help);
+            self.findings
+                .note(place, format!("unknown kind `{kind}`"), help);
         }
         kind
     }
@@ -310,7 +346,8 @@ impl Reader<'_> {
             return Vec::new();
         };
         if values.is_empty() {
-            self.findings.add(place.clone(), format!("axis `{axis}` has no values"));
+            self.findings
+                .add(place.clone(), format!("axis `{axis}` has no values"));
         }
         let mut kept: Vec<Value> = Vec::with_capacity(values.len());
         let mut seen = std::collections::HashSet::new();
@@ -331,8 +368,12 @@ impl Reader<'_> {
     fn axis_value(&mut self, value: &Value, place: &Place) {
         self.plain(value, place);
         if !is_scalar(value) {
-            let help = "give structured values through `matrix.include`, under a name that is not an axis";
-            let message = format!("expected a text, a number or true/false, found {}", describe(value));
+            let help =
+                "give structured values through `matrix.include`, under a name that is not an axis";
+            let message = format!(
+                "expected a text, a number or true/false, found {}",
+                describe(value)
+            );
             self.findings.add_help(place.clone(), message, help);
         } else if let Value::String(text) = value
             && (text.contains(['[', ']', ',']) || text.trim() != text || text.is_empty())

@@ -18,5 +18,8 @@ pub fn of(file: &Path) -> PathBuf {
     let pipelines = folder
         .ancestors()
         .find(|folder| folder.file_name().is_some_and(|name| name == "pipelines"));
-    pipelines.and_then(Path::parent).unwrap_or(folder).to_owned()
+    pipelines
+        .and_then(Path::parent)
+        .unwrap_or(folder)
+        .to_owned()
 }

@@ -35,7 +35,10 @@ enum Piece<'a> {
 /// Whether `name` may be a var, an axis or a stage: letters, digits, `_`, `-` and `.`.
 pub fn is_name(name: &str) -> bool {
     let inner = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-    name.chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_') && name.chars().all(inner)
+    name.chars()
+        .next()
+        .is_some_and(|c| c.is_alphanumeric() || c == '_')
+        && name.chars().all(inner)
 }
 
 /// Whether `text` holds anything to be interpolated (or unescaped).
@@ -108,7 +111,9 @@ pub fn interpolate(text: &str, lookup: &Lookup<'_>) -> Result<Value, TemplateErr
             Piece::Text(text) => whole.push_str(text),
             Piece::Name(name) => match find(name)? {
                 Value::Array(_) => return Err(TemplateError::NotText(name.to_owned(), "a list")),
-                Value::Object(_) => return Err(TemplateError::NotText(name.to_owned(), "a mapping")),
+                Value::Object(_) => {
+                    return Err(TemplateError::NotText(name.to_owned(), "a mapping"));
+                }
                 value => whole.push_str(&plain(value)),
             },
         }
@@ -141,7 +146,11 @@ pub fn interpolate_all(value: &Value, lookup: &Lookup<'_>) -> Result<Value, Vec<
     let mut misfits = Vec::new();
     let mut path = Vec::new();
     let whole = walk(value, lookup, &mut path, &mut misfits);
-    if misfits.is_empty() { Ok(whole) } else { Err(misfits) }
+    if misfits.is_empty() {
+        Ok(whole)
+    } else {
+        Err(misfits)
+    }
 }
 
 fn walk(

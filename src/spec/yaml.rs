@@ -41,9 +41,15 @@ pub fn parse(text: &str) -> Result<Document, SyntaxError> {
     let content = Content {
         duplicates: &duplicates,
     };
-    if text.lines().all(|line| line.is_empty() || line.starts_with('#')) {
+    if text
+        .lines()
+        .all(|line| line.is_empty() || line.starts_with('#'))
+    {
         let value = Value::Null;
-        return Ok(Document { value, duplicates: false });
+        return Ok(Document {
+            value,
+            duplicates: false,
+        });
     }
     match content.deserialize(serde_yaml::Deserializer::from_str(text)) {
         Ok(value) => Ok(Document {
