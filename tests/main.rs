@@ -14,4 +14,6 @@ mod ops;
 mod pipelines;
 mod readme;
 mod report;
+mod report_stage;
+mod stage_support;
 mod support;
