@@ -1,1 +1,3 @@
 //! All integration tests, in one binary: linking polars and candle once is enough.
+
+mod ops;

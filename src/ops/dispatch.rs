@@ -1,0 +1,49 @@
+//! From candle's storages to slices and back.
+
+use candle_core::{CpuStorage, DType, Layout, Result, Tensor};
+
+use super::real::Real;
+
+/// Whether the CPU kernels apply to `tensor`.
+pub(super) fn has_kernel(tensor: &Tensor) -> bool {
+    tensor.device().is_cpu() && matches!(tensor.dtype(), DType::F32 | DType::F64)
+}
+
+/// The elements of a contiguous tensor. Callers make their tensors contiguous first.
+pub(super) fn elements<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&T::cpu_storage_as_slice(storage)?[start..end]),
+        None => candle_core::bail!("internal: a kernel was given a strided tensor"),
+    }
+}
+
+/// `Some(gradient)` if `argument` is part of what is being differentiated, without computing it
+/// otherwise.
+pub(super) fn if_tracked(
+    argument: &Tensor,
+    gradient: impl FnOnce() -> Result<Tensor>,
+) -> Result<Option<Tensor>> {
+    argument.track_op().then(gradient).transpose()
+}
+
+/// Runs a generic kernel for the element type of `$storage`.
+macro_rules! by_type {
+    ($name:expr, $storage:expr, $T:ident => $body:expr) => {
+        match $storage {
+            candle_core::CpuStorage::F32(_) => {
+                type $T = f32;
+                $body
+            }
+            candle_core::CpuStorage::F64(_) => {
+                type $T = f64;
+                $body
+            }
+            other => candle_core::bail!(
+                "{} has no CPU kernel for {:?}",
+                $name,
+                candle_core::backend::BackendStorage::dtype(other)
+            ),
+        }
+    };
+}
+pub(super) use by_type;

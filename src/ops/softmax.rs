@@ -1,0 +1,84 @@
+//! Softmax and its logarithm over the last dimension.
+
+use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor, WithDType};
+use rayon::prelude::*;
+
+use super::dispatch::{by_type, elements, has_kernel};
+use super::real::Real;
+
+/// e^x / Σ e^x over the last dimension.
+pub fn softmax(x: &Tensor) -> Result<Tensor> {
+    apply(x, Softmax::Plain)
+}
+
+/// x − ln Σ e^x over the last dimension, exact where softmax would vanish.
+pub fn log_softmax(x: &Tensor) -> Result<Tensor> {
+    apply(x, Softmax::Log)
+}
+
+fn apply(x: &Tensor, kind: Softmax) -> Result<Tensor> {
+    if has_kernel(x) {
+        return x.contiguous()?.apply_op1(kind);
+    }
+    let shifted = x.broadcast_sub(&x.max_keepdim(D::Minus1)?.detach())?;
+    let sum = shifted.exp()?.sum_keepdim(D::Minus1)?;
+    match kind {
+        Softmax::Plain => shifted.exp()?.broadcast_div(&sum),
+        Softmax::Log => shifted.broadcast_sub(&sum.log()?),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Softmax {
+    Plain,
+    Log,
+}
+
+impl CustomOp1 for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let width = layout.shape().dims().last().copied().unwrap_or(1);
+        by_type!(self.name(), x, T => {
+            let mut y = elements::<T>(x, layout)?.to_vec();
+            if !y.is_empty() {
+                y.par_chunks_mut(width).with_min_len(64).for_each(|row| self.row(row));
+            }
+            Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        match self {
+            Self::Plain => {
+                let weighted = y.mul(gradient)?;
+                let sum = weighted.sum_keepdim(D::Minus1)?;
+                weighted.sub(&y.broadcast_mul(&sum)?).map(Some)
+            }
+            Self::Log => {
+                let sum = gradient.sum_keepdim(D::Minus1)?;
+                gradient.sub(&softmax(x)?.broadcast_mul(&sum)?).map(Some)
+            }
+        }
+    }
+}
+
+impl Softmax {
+    fn row<T: Real>(self, row: &mut [T]) {
+        let largest = row.iter().fold(row[0], |a, &b| if b > a { b } else { a });
+        row.iter_mut().for_each(|x| *x -= largest);
+        let sum: f64 = row.iter().map(|x| x.exp().to_f64()).sum();
+        match self {
+            Self::Plain => {
+                let scale = T::from_f64(1.0 / sum);
+                row.iter_mut().for_each(|x| *x = x.exp() * scale);
+            }
+            Self::Log => {
+                let log = T::from_f64(libm::log(sum));
+                row.iter_mut().for_each(|x| *x -= log);
+            }
+        }
+    }
+}
