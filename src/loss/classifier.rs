@@ -14,11 +14,17 @@ pub enum ClassifierLoss {
 }
 
 impl ClassifierLoss {
-    /// The mean loss, a scalar: `logits` (N, K) against `labels` (N, K), multi-hot, or `classes` (N), `u32`.
-    pub fn value(self, logits: &Tensor, labels: &Tensor, classes: &Tensor) -> Result<Tensor> {
+    /// The mean loss, a scalar: `logits` (N, K) against `labels` (N, K), multi-hot, or `classes` (N).
+    pub fn value(self, logits: &Tensor, labels: &[f32], classes: &[u32]) -> Result<Tensor> {
         match self {
-            Self::MultiLabel => bce_with_logits(logits, labels),
-            Self::CrossEntropy => cross_entropy(logits, classes),
+            Self::MultiLabel => {
+                let labels = Tensor::from_slice(labels, logits.shape(), logits.device())?;
+                bce_with_logits(logits, &labels)
+            }
+            Self::CrossEntropy => {
+                let classes = Tensor::from_slice(classes, classes.len(), logits.device())?;
+                cross_entropy(logits, &classes)
+            }
         }
     }
 }

@@ -39,9 +39,9 @@ impl History {
         &self.rows
     }
 
-    /// The last row, to complete it with what is measured at the end of an epoch.
-    pub fn last_mut(&mut self) -> Option<&mut Row> {
-        self.rows.last_mut()
+    /// Takes the last row back, to complete it with what is measured at the end of an epoch.
+    pub fn pop(&mut self) -> Option<Row> {
+        self.rows.pop()
     }
 
     /// The mean of every column that was measured at all, over the rows where it was.
@@ -58,7 +58,7 @@ impl History {
     /// CSV with a header line. A figure is the shortest text that reads back to the same `f32`; what was
     /// not measured is empty.
     pub fn to_csv(&self) -> String {
-        let mut text = header(self.columns);
+        let mut text = [&COUNTERS, self.columns].concat().join(",") + "\n";
         for row in &self.rows {
             // Writing to a `String` cannot fail.
             let _ = write!(text, "{},{}", row.step, row.epoch);
@@ -72,13 +72,6 @@ impl History {
         }
         text
     }
-}
-
-/// The header line of a history with a task's `columns`.
-fn header(columns: &[&str]) -> String {
-    let mut names = COUNTERS.to_vec();
-    names.extend(columns);
-    names.join(",") + "\n"
 }
 
 /// One table of the tables of consecutive epochs, all with the same header.
