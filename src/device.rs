@@ -7,7 +7,7 @@ use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 /// What the user asked for: `auto`, `cpu`, `cuda` or `cuda:1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DeviceRequest {
     /// A GPU when this build and machine have one, else the CPU.
     #[default]
@@ -18,7 +18,8 @@ pub enum DeviceRequest {
     Cuda(usize),
 }
 
-/// Names what changes floating-point results: `cpu-avx512`, `cpu-avx2`, `cpu-generic`, `cuda-sm90`.
+/// Names what changes floating-point results: `cpu-avx512`, `cpu-avx2`, `cpu-x86-64`,
+/// `cuda-sm90-cublas13.0.2`.
 /// Part of the key of every kind whose bytes depend on it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -116,17 +117,47 @@ fn open_cuda(_index: usize) -> Result<Compute, DeviceError> {
 
 #[cfg(feature = "cuda")]
 fn open_cuda(index: usize) -> Result<Compute, DeviceError> {
-    // With dynamic loading cudarc panics when libcuda is missing; to the user that is "no device".
-    let opened = std::panic::catch_unwind(|| Device::new_cuda(index));
+    use candle_core::backend::BackendDevice as _;
     let no_device = |reason: String| DeviceError::NoCudaDevice { index, reason };
-    match opened {
-        Ok(Ok(device)) => Ok(Compute {
-            device,
-            class: DeviceClass(format!("cuda-{index}")),
-        }),
-        Ok(Err(error)) => Err(no_device(error.to_string())),
-        Err(_) => Err(no_device(
-            "the CUDA driver library could not be loaded".to_owned(),
-        )),
+    // Where cudarc loads the driver library only on first use, it panics when there is none; to the
+    // user that is "no device".
+    let device = std::panic::catch_unwind(|| candle_core::CudaDevice::new(index))
+        .map_err(|_| no_device("the CUDA driver library could not be loaded".to_owned()))?
+        .map_err(|error| no_device(error.to_string()))?;
+    let class = cuda_class(&device).map_err(no_device)?;
+    Ok(Compute {
+        device: Device::Cuda(device),
+        class,
+    })
+}
+
+/// Architecture and cuBLAS version: with them the choice of kernels, and so the results, may change.
+#[cfg(feature = "cuda")]
+fn cuda_class(device: &candle_core::CudaDevice) -> Result<DeviceClass, String> {
+    let stream = device.cuda_stream();
+    let (major, minor) = stream
+        .context()
+        .compute_capability()
+        .map_err(|error| error.to_string())?;
+    let [blas_major, blas_minor, blas_patch] = cublas_version()?;
+    Ok(DeviceClass(format!(
+        "cuda-sm{major}{minor}-cublas{blas_major}.{blas_minor}.{blas_patch}"
+    )))
+}
+
+#[cfg(feature = "cuda")]
+#[expect(unsafe_code, reason = "cuBLAS tells its version through a C call only")]
+fn cublas_version() -> Result<[i32; 3], String> {
+    use candle_core::cuda_backend::cudarc::cublas::sys;
+    use sys::libraryPropertyType::{MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL};
+    let mut version = [0; 3];
+    for (part, property) in version
+        .iter_mut()
+        .zip([MAJOR_VERSION, MINOR_VERSION, PATCH_LEVEL])
+    {
+        // SAFETY: the call writes one integer through a pointer that is valid while it runs.
+        let status = unsafe { sys::cublasGetProperty(property, part) };
+        status.result().map_err(|error| error.to_string())?;
     }
+    Ok(version)
 }

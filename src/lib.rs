@@ -1,4 +1,91 @@
 //! retake runs experiments declared in YAML and never does the same work twice.
+//!
+//! This page is the map of the code. How to *use* the program stands in the README; why some things
+//! are as they are, in `docs/adr/`.
+//!
+//! # Data flow
+//!
+//! ```text
+//! pipeline.yaml ──spec::load──▶ PipelineSpec ──plan::expand──▶ Plan (nodes, edges)
+//!                                                                │ run: for each node, inputs first
+//!                            cached ◀── Store::record(key) ◀── Recipe::key()
+//!                               │            │ none
+//!                               │      Kind::run(StageCtx) ──▶ Outcome ──Store::commit──▶ Record
+//!                               ▼                                                          │
+//!                    artifacts, scalar metrics ◀───────────────────────────────────────────┘
+//!                               │ kind: report
+//!                               ▼
+//!                  tables (polars) ──▶ Markdown, SVG, PNG ──▶ published in the work tree
+//! ```
+//!
+//! 1. [`spec`] reads text. Every value keeps the place where it was written, so that a fault found
+//!    much later still points at a line and column.
+//! 2. [`plan`] makes nodes: axes of the matrix are inherited and joined, `${names}` filled in, inputs
+//!    resolved to nodes or files. All faults of all stages are reported at once, before anything runs.
+//! 3. A node's [`Recipe`](plan::key::Recipe) holds everything that identifies its work, with inputs as
+//!    *digests of content*. It is hashed to make the key and compared leaf by leaf to explain a change.
+//! 4. [`run`] asks the [`store`] for a record of that key. Where there is none it hands the node to
+//!    its [`Kind`](stage::Kind), in a private directory, and commits what comes back: objects first,
+//!    then the record that names them.
+//! 5. A key depends on what its inputs *are*, not on how they came to be. A stage that runs again and
+//!    gives the same bytes therefore leaves everything below it cached.
+//!
+//! # Layers
+//!
+//! A module imports from rows above its own only; within a row, only what the notes say.
+//! `tests/layers.rs` reads the source and holds it to this.
+//!
+//! | layer | holds | notes |
+//! | --- | --- | --- |
+//! | [`hash`] [`rng`] [`device`] | digests and canonical encoding; random streams; where tensors live | |
+//! | [`data`] [`ops`] [`model`] [`loss`] [`train`] [`metric`] [`report`] | packed images; differentiable operations; networks as data; losses; the training loop; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model`, `loss`; those use `ops`. polars in `report` only |
+//! | [`stage`] | the list of kinds, and the contract between a kind and whatever runs it | candle up to here |
+//! | [`spec`] | the pipeline language: text, positions, faults | saphyr in `spec/locate.rs` only |
+//! | [`plan`], [`store`] | nodes and keys; objects, records, locks | neither knows the other |
+//! | [`run`] | scheduling, events, reporters | |
+//! | [`cli`] | one subcommand a file | clap only here |
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | pipeline | a YAML file |
+//! | stage | a named entry in it |
+//! | kind | what a stage does: `dataset`, `train`, … ([`stage::StageConfig::KINDS`]) |
+//! | axis | one dimension of a stage's `matrix` |
+//! | node | a stage at one point of its matrix |
+//! | artifact | one named output of a node |
+//! | object | bytes in the store, named by their BLAKE3 digest |
+//! | key | the digest that identifies a node's work |
+//! | record | key → artifacts, metrics, outcome |
+//! | trajectory | a training run, whatever its length |
+//! | checkpoint | its state after an epoch |
+//!
+//! # Reproducibility
+//!
+//! The same key on the same [device class](device::DeviceClass) gives the same bytes. Three rules carry
+//! that: every random number comes from a [`Stream`](rng::Stream) named by seed, purpose and index of
+//! the sample; work is divided among threads by the geometry of the tensors and never by the number
+//! of threads; and transcendental functions are computed by code of this crate or of `libm`, not by the
+//! platform's C library.
+//!
+//! # Where to add things
+//!
+//! Each is one file and one line in a list; the compiler names every `match` that is then incomplete.
+//!
+//! | to add | write | and list it in |
+//! | --- | --- | --- |
+//! | a network | YAML in the pipeline, or `file:` beside it | nowhere; as a preset: `pipelines/models/` and [`model`] |
+//! | a kind of stage | its configuration with `impl Kind` in `src/stage/` | `kinds!` in [`stage`] |
+//! | a layer | its shapes and its forward pass in `src/model/layers/` | `layers!` there |
+//! | an operation | kernel, derivative and reference in `src/ops/` | [`ops`] |
+//! | a loss | `src/loss/` | [`loss`] |
+//! | a metric | features → statistics → score in `src/metric/` | [`metric`] |
+//! | a dataset format | a reader in `src/data/`, a card in `datasets/` | [`stage::dataset`] |
+//! | a subcommand | `src/cli/` | [`cli`] |
+//!
+//! Change what a kind computes, and its [`VERSION`](stage::Kind::VERSION) goes up by one: that is in
+//! the key, and everything made by the old code is then made again.
 
 pub mod cli;
 pub mod data;

@@ -1,1 +1,70 @@
-//! cli
+//! The command line: one subcommand a file. Data goes to standard output, everything else to standard error.
+
+mod common;
+mod doctor;
+mod explain;
+mod get;
+mod graph;
+mod init;
+mod model;
+mod plan;
+mod run;
+mod schema;
+mod show;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use common::{CliError, Exit};
+
+/// Run experiments declared in YAML, and never do the same work twice.
+#[derive(Debug, Parser)]
+#[command(name = "retake", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Plan(plan::Args),
+    Status(status::Args),
+    Explain(explain::Args),
+    Graph(graph::Args),
+    Show(show::Args),
+    Model(model::Args),
+    Get(get::Args),
+    Schema(schema::Args),
+    Doctor(doctor::Args),
+    Init(init::Args),
+}
+
+/// Parses the command line, runs the command, prints what went wrong, and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Graph(args) => graph::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Model(args) => model::run(&args),
+        Command::Get(args) => get::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Init(args) => init::run(&args),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        common::say(error.to_string().trim_end());
+        match error {
+            CliError::Bad(_) => Exit::Bad,
+            CliError::Failed(_) => Exit::Failed,
+            CliError::OutputClosed => Exit::Done,
+        }
+    });
+    ExitCode::from(exit as u8)
+}

@@ -6,6 +6,7 @@
 
 pub mod augment;
 pub mod batch;
+pub mod card;
 pub mod channels;
 pub mod error;
 pub mod export;

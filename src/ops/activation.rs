@@ -1,5 +1,7 @@
 //! Elementwise activations. Derivatives at 0 are PyTorch's: 0 for ReLU, the slope for leaky ReLU.
 
+use std::hint::select_unpredictable as select;
+
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 use rayon::prelude::*;
 
@@ -56,10 +58,10 @@ impl CustomOp1 for Activation {
         by_type!(self.name(), x, T => {
             let x: &[T] = elements(x, layout)?;
             let y = match *self {
-                Self::Relu => map(x, |x| if x <= T::ZERO { T::ZERO } else { x }),
+                Self::Relu => map(x, |x| select(x <= T::ZERO, T::ZERO, x)),
                 Self::LeakyRelu(slope) => {
                     let slope = T::from_f64(slope);
-                    map(x, |x| if x > T::ZERO { x } else { x * slope })
+                    map(x, |x| select(x > T::ZERO, x, x * slope))
                 }
                 Self::Tanh => map(x, Real::tanh),
                 Self::Sigmoid => map(x, Real::sigmoid),
@@ -100,10 +102,10 @@ impl CustomOp2 for Slope {
         by_type!(self.name(), point, T => {
             let (p, g): (&[T], &[T]) = (elements(point, point_layout)?, elements(gradient, gradient_layout)?);
             let out = match self.0 {
-                Activation::Relu => zip(p, g, |x, g| if x <= T::ZERO { T::ZERO } else { g }),
+                Activation::Relu => zip(p, g, |x, g| select(x <= T::ZERO, T::ZERO, g)),
                 Activation::LeakyRelu(slope) => {
                     let slope = T::from_f64(slope);
-                    zip(p, g, |x, g| if x > T::ZERO { g } else { g * slope })
+                    zip(p, g, |x, g| select(x > T::ZERO, g, g * slope))
                 }
                 Activation::Tanh => zip(p, g, |y, g| g * (T::ONE - y * y)),
                 Activation::Sigmoid => zip(p, g, |y, g| g * (y * (T::ONE - y))),

@@ -2,6 +2,8 @@
 //! on every platform, and free of branches so that loops over them vectorise. Errors are a few units in
 //! the last place; NaN gives NaN. Polynomials are those of Cephes (S. Moshier).
 
+use std::hint::select_unpredictable as select;
+
 /// 1.5 · 2²³: adding and subtracting it rounds to an integer.
 const ROUND: f32 = 12_582_912.0;
 /// The high part of ln 2, short enough that its product with an exponent is exact.
@@ -13,8 +15,8 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 #[inline]
 pub fn exp_f32(x: f32) -> f32 {
     // Comparisons, unlike min and max, let NaN through.
-    let x = if x > 89.0 { 89.0 } else { x };
-    let x = if x < -104.0 { -104.0 } else { x };
+    let x = select(x > 89.0, 89.0, x);
+    let x = select(x < -104.0, -104.0, x);
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let exponent = shifted - ROUND;
     let r = x - exponent * LN_2_HIGH - exponent * LN_2_LOW;
@@ -41,13 +43,13 @@ fn power_of_two(n: i32) -> f32 {
 pub fn ln_f32(x: f32) -> f32 {
     // Subnormal numbers are scaled up first.
     let tiny = x < f32::MIN_POSITIVE;
-    let scaled = if tiny { x * 8_388_608.0 } else { x };
+    let scaled = select(tiny, x * 8_388_608.0, x);
     let bits = scaled.to_bits();
     // x = m · 2^e with m in [√½, √2).
     let offset = bits.wrapping_sub(0x3f35_04f3);
     let e = (offset as i32) >> 23;
     let m = f32::from_bits(bits.wrapping_sub((e as u32) << 23)) - 1.0;
-    let e = e as f32 - if tiny { 23.0 } else { 0.0 };
+    let e = e as f32 - select(tiny, 23.0, 0.0);
     let mut p = 7.037_683_6e-2;
     p = p * m - 1.151_461e-1;
     p = p * m + 1.167_699_9e-1;
@@ -60,9 +62,9 @@ pub fn ln_f32(x: f32) -> f32 {
     let square = m * m;
     let tail = p * m * square + e * LN_2_LOW - 0.5 * square;
     let ln = m + tail + e * LN_2_HIGH;
-    let ln = if x < f32::INFINITY { ln } else { x };
-    let ln = if x == 0.0 { f32::NEG_INFINITY } else { ln };
-    if x < 0.0 { f32::NAN } else { ln }
+    let ln = select(x < f32::INFINITY, ln, x);
+    let ln = select(x == 0.0, f32::NEG_INFINITY, ln);
+    select(x < 0.0, f32::NAN, ln)
 }
 
 /// ln(1 + x) for x ≥ 0, exact near zero.
@@ -71,8 +73,8 @@ pub fn ln_1p_f32(x: f32) -> f32 {
     // The rounding error of 1 + x, undone to first order (W. Kahan).
     let sum = 1.0 + x;
     let corrected = ln_f32(sum) * (x / (sum - 1.0));
-    let small = if sum == 1.0 { x } else { corrected };
-    if x < f32::INFINITY { small } else { x }
+    let small = select(sum == 1.0, x, corrected);
+    select(x < f32::INFINITY, small, x)
 }
 
 /// tanh x.
@@ -87,7 +89,7 @@ pub fn tanh_f32(x: f32) -> f32 {
     let near = p * square * x + x;
     let magnitude = f32::from_bits(x.to_bits() & 0x7fff_ffff);
     let far = 1.0 - 2.0 / (exp_f32(2.0 * magnitude) + 1.0);
-    let tanh = if magnitude < 0.625 { near } else { far };
+    let tanh = select(magnitude < 0.625, near, far);
     // The sign is put back last: the polynomial turns −0 into 0.
     f32::from_bits((tanh.to_bits() & 0x7fff_ffff) | (x.to_bits() & 0x8000_0000))
 }

@@ -25,6 +25,7 @@ mod pool;
 mod real;
 mod reduce;
 mod softmax;
+mod transpose;
 mod upsample;
 
 pub use activation::{leaky_relu, relu, sigmoid, tanh};

@@ -39,21 +39,27 @@ pub(super) trait Real: WithDType + Neg<Output = Self> {
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    #[inline]
     fn exp(self) -> Self {
         math::exp_f32(self)
     }
+    #[inline]
     fn ln(self) -> Self {
         math::ln_f32(self)
     }
+    #[inline]
     fn ln_1p(self) -> Self {
         math::ln_1p_f32(self)
     }
+    #[inline]
     fn tanh(self) -> Self {
         math::tanh_f32(self)
     }
+    #[inline]
     fn sigmoid(self) -> Self {
         math::sigmoid_f32(self)
     }
+    #[inline]
     fn scratch() -> &'static LocalKey<RefCell<Vec<Self>>> {
         &SCRATCH_F32
     }
@@ -62,21 +68,27 @@ impl Real for f32 {
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    #[inline]
     fn exp(self) -> Self {
         libm::exp(self)
     }
+    #[inline]
     fn ln(self) -> Self {
         libm::log(self)
     }
+    #[inline]
     fn ln_1p(self) -> Self {
         libm::log1p(self)
     }
+    #[inline]
     fn tanh(self) -> Self {
         libm::tanh(self)
     }
+    #[inline]
     fn sigmoid(self) -> Self {
         1.0 / (1.0 + libm::exp(-self))
     }
+    #[inline]
     fn scratch() -> &'static LocalKey<RefCell<Vec<Self>>> {
         &SCRATCH_F64
     }

@@ -35,8 +35,8 @@ pub struct Parts<'a> {
     pub device: Option<&'a DeviceClass>,
     /// inputs by name
     pub inputs: &'a BTreeMap<String, RecipeInput>,
-    /// the nodes a report prints
-    pub shown: &'a [ShownNode],
+    /// the nodes a report prints, and the command that reproduces them
+    pub shown: Option<(&'a [ShownNode], &'a str)>,
 }
 
 /// One input of a recipe.
@@ -45,6 +45,11 @@ pub struct Parts<'a> {
 pub enum RecipeInput {
     /// one node: the digests of the outputs that are read
     One(BTreeMap<String, Digest>),
+    /// one node whose data is shown as a folder of images
+    Folder {
+        /// the digests of the outputs that are read
+        as_folder: BTreeMap<String, Digest>,
+    },
     /// gathered nodes in declared order: axis values and digests
     Gathered(Vec<(Axes, BTreeMap<String, Digest>)>),
 }
@@ -77,11 +82,24 @@ impl Recipe {
             if let Some(device) = parts.device {
                 map.insert("device".to_owned(), json!(device));
             }
-            if !parts.shown.is_empty() {
-                map.insert("shown".to_owned(), json!(parts.shown));
+            if let Some((nodes, command)) = parts.shown {
+                map.insert(
+                    "shown".to_owned(),
+                    json!({"nodes": nodes, "command": command}),
+                );
             }
         }
         Self(recipe)
+    }
+
+    /// A recipe as a record keeps it.
+    pub fn from_value(value: Value) -> Self {
+        Self(value)
+    }
+
+    /// The form that a record keeps.
+    pub fn value(&self) -> &Value {
+        &self.0
     }
 
     /// The key: the digest of the whole recipe.

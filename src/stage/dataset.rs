@@ -166,8 +166,12 @@ impl Kind for DatasetConfig {
                 InputSpec::required("images", &[Format::File]),
                 InputSpec::optional("labels", &[Format::File]),
             ],
+            // A command may give a folder where it declares a file.
             DatasetName::Folder | DatasetName::MnistDir => {
-                vec![InputSpec::required("files", &[Format::Folder])]
+                vec![InputSpec::required(
+                    "files",
+                    &[Format::Folder, Format::File],
+                )]
             }
         }
     }

@@ -1,37 +1,376 @@
-//! `kind: evaluate` (placeholder, being written).
+//! `kind: evaluate`: metrics of a model's images, or of real ones.
+//!
+//! Work is done in units of (checkpoint, metric), each remembered by what it depends on: a longer run or
+//! another metric computes what is new and nothing else. The images of one checkpoint are drawn once for all
+//! metrics that are missing.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
+use super::checkpoint::{self, Checkpoint, Checkpoints, Named};
+use super::measure::{Measurer, Subject};
 use super::{
-    DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Outcome, OutputSpec, StageCtx,
-    StageError,
+    Artifact, DataSchema, Fault, Format, InputNode, InputSchemas, InputSpec, Kind, Memo, NewPart,
+    Outcome, OutputSpec, Product, StageCtx, StageError,
 };
+use crate::hash::Digest;
+use crate::metric::document::Metrics;
+use crate::metric::{Metric, MetricRow, best};
 
-/// Settings of a evaluate stage.
+/// Settings of an evaluate stage.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct EvaluateConfig {}
+pub struct EvaluateConfig {
+    /// What to compute.
+    pub metrics: Vec<Metric>,
+    /// Which checkpoints of `model`: `last`, `all`, or a list of epochs.
+    #[serde(default)]
+    pub checkpoints: Checkpoints,
+    /// How many images to generate; of an input `data`, how many of its first images to take.
+    #[serde(default = "default_samples")]
+    pub samples: u64,
+}
+
+fn default_samples() -> u64 {
+    1000
+}
+
+/// What is measured: a checkpoint's images, or a data artifact's.
+enum Target<'a> {
+    Checkpoint(Checkpoint),
+    Data(&'a InputNode),
+}
+
+impl Target<'_> {
+    fn epoch(&self) -> Option<u64> {
+        match self {
+            Self::Checkpoint(checkpoint) => checkpoint.epoch,
+            Self::Data(_) => None,
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        match self {
+            Self::Checkpoint(checkpoint) => checkpoint.digest,
+            Self::Data(node) => node.artifact().digest,
+        }
+    }
+
+    fn subject(&self, seed: u64) -> Subject<'_> {
+        match self {
+            Self::Checkpoint(checkpoint) => Subject::Generated {
+                model: &checkpoint.path,
+                seed,
+            },
+            Self::Data(node) => Subject::Real(node.path()),
+        }
+    }
+}
 
 impl Kind for EvaluateConfig {
     const NAME: &'static str = "evaluate";
     const VERSION: u32 = 1;
+
     fn inputs(&self) -> Vec<InputSpec> {
-        Vec::new()
+        vec![
+            InputSpec::required("judge", &[Format::Model, Format::File]),
+            checkpoint::input(),
+            InputSpec::optional("data", &[Format::Data]),
+            InputSpec::optional("reference", &[Format::Data]),
+        ]
     }
+
     fn outputs(&self) -> Vec<OutputSpec> {
-        vec![OutputSpec::new("metrics", Format::Json)]
+        vec![
+            OutputSpec::new("metrics", Format::Json),
+            OutputSpec::new("table", Format::Table),
+        ]
     }
+
     fn uses_seed(&self) -> bool {
-        false
+        true
     }
+
     fn uses_device(&self) -> bool {
-        false
+        true
     }
-    fn check(&self, _inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
-        Ok(DataSchema::default())
+
+    fn check(&self, inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
+        let mut faults = self.check_values();
+        let has = |name: &str| inputs.contains_key(name);
+        if has("model") == has("data") {
+            faults.push(
+                Fault::at(
+                    "",
+                    "an evaluate stage measures either a model's images or real ones",
+                )
+                .help("give it one of the inputs `model` and `data`"),
+            );
+        }
+        if !has("reference") && (has("model") || self.metrics.contains(&Metric::FidJudge)) {
+            faults.push(
+                Fault::at("metrics", "there is no input `reference` to compare with")
+                    .help("name the data that the model was trained on, as in `inputs: {reference: scaled}`"),
+            );
+        }
+        if let Some(judge) = inputs.get("judge") {
+            for (name, other) in inputs.iter().filter(|(name, _)| *name != "judge") {
+                faults.extend(misfit(name, other, judge));
+            }
+        }
+        if faults.is_empty() {
+            Ok(DataSchema::default())
+        } else {
+            Err(faults)
+        }
     }
-    fn run(&self, _ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
-        Err(StageError::Failed("being written".to_owned()))
+
+    fn recall(&self, ctx: &StageCtx<'_>, memo: &dyn Memo) -> Result<Option<Outcome>, StageError> {
+        let targets = self.targets(ctx)?;
+        self.assemble(ctx, &targets, memo)
     }
+
+    fn run(&self, ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
+        let targets = self.targets(ctx)?;
+        let mut measurer = None;
+        for (place, target) in targets.iter().enumerate() {
+            let missing: Vec<Metric> = self
+                .metrics
+                .iter()
+                .copied()
+                .filter(|metric| {
+                    ctx.memo
+                        .get(&self.unit(ctx, target, *metric), &[])
+                        .is_none()
+                })
+                .collect();
+            if missing.is_empty() {
+                continue;
+            }
+            let measurer = match &mut measurer {
+                Some(measurer) => measurer,
+                none => none.insert(Measurer::new(ctx, self.samples)?),
+            };
+            let done = (place as u64, targets.len() as u64);
+            let values = measurer.measure(&target.subject(ctx.seed), &missing, done)?;
+            for (metric, (value, samples)) in missing.iter().zip(values) {
+                // As text: it reads back to the same bits, which JSON numbers need not.
+                let values = Map::from_iter([
+                    ("value".to_owned(), Value::from(value.to_string())),
+                    ("samples".to_owned(), Value::from(samples)),
+                ]);
+                let part = NewPart {
+                    values,
+                    objects: BTreeMap::new(),
+                };
+                ctx.memo.put(&self.unit(ctx, target, *metric), part)?;
+                let epoch = target
+                    .epoch()
+                    .map_or_else(String::new, |e| format!(" of epoch {e}"));
+                (ctx.log)(&format!("{}{epoch}: {value}", metric.name()));
+            }
+        }
+        self.assemble(ctx, &targets, ctx.memo)?.ok_or_else(|| {
+            StageError::Failed("a metric just stored cannot be read back".to_owned())
+        })
+    }
+}
+
+impl EvaluateConfig {
+    fn check_values(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.metrics.is_empty() {
+            faults.push(
+                Fault::at("metrics", "nothing to compute").help("name one of fid-judge, accuracy"),
+            );
+        }
+        for (index, metric) in self.metrics.iter().enumerate() {
+            if self.metrics[..index].contains(metric) {
+                let path = format!("metrics.{index}");
+                faults.push(Fault::at(
+                    &path,
+                    format!("`{}` is named twice", metric.name()),
+                ));
+            }
+        }
+        let least = if self.metrics.contains(&Metric::FidJudge) {
+            2
+        } else {
+            1
+        };
+        if self.samples < least {
+            faults.push(Fault::at(
+                "samples",
+                format!(
+                    "{} samples are too few: at least {least} are needed",
+                    self.samples
+                ),
+            ));
+        }
+        if let Checkpoints::Epochs(epochs) = &self.checkpoints {
+            if epochs.is_empty() {
+                faults.push(Fault::at("checkpoints", "no epoch is named"));
+            }
+            for (index, epoch) in epochs.iter().enumerate() {
+                if *epoch == 0 || epochs[..index].contains(epoch) {
+                    faults.push(Fault::at(
+                        &format!("checkpoints.{index}"),
+                        format!("epoch {epoch}: epochs count from 1, each is named once"),
+                    ));
+                }
+            }
+        }
+        faults
+    }
+
+    /// What to measure, in order of epochs. Of a model that diverged the checkpoints before that.
+    fn targets<'a>(&self, ctx: &'a StageCtx<'_>) -> Result<Vec<Target<'a>>, StageError> {
+        match ctx.optional("data") {
+            Some(node) => Ok(vec![Target::Data(node)]),
+            None => {
+                let found = checkpoint::behind(ctx.input("model")?, &self.checkpoints)?;
+                Ok(found.into_iter().map(Target::Checkpoint).collect())
+            }
+        }
+    }
+
+    /// Names one unit of work by everything its value depends on.
+    fn unit(&self, ctx: &StageCtx<'_>, target: &Target<'_>, metric: Metric) -> Digest {
+        let seed = match target {
+            Target::Checkpoint(_) => Some(ctx.seed),
+            Target::Data(_) => None,
+        };
+        Digest::of_value(&json!({
+            "unit": "evaluate",
+            "version": Self::VERSION,
+            "protocol": metric.protocol(),
+            "metric": metric.name(),
+            "of": target.digest(),
+            "judge": digest(ctx, "judge"),
+            "reference": digest(ctx, "reference"),
+            "samples": self.samples,
+            "seed": seed,
+            "device": ctx.compute.class,
+        }))
+    }
+
+    /// The outputs, if every unit is stored.
+    fn assemble(
+        &self,
+        ctx: &StageCtx<'_>,
+        targets: &[Target<'_>],
+        memo: &dyn Memo,
+    ) -> Result<Option<Outcome>, StageError> {
+        let mut metrics = Metrics::default();
+        for metric in &self.metrics {
+            for target in targets {
+                let Some(part) = memo.get(&self.unit(ctx, target, *metric), &[]) else {
+                    return Ok(None);
+                };
+                let value = part.values.get("value").and_then(Value::as_str);
+                let (Some(value), Some(samples)) = (
+                    value.and_then(|value| value.parse().ok()),
+                    part.values.get("samples").and_then(Value::as_u64),
+                ) else {
+                    return Ok(None);
+                };
+                let reference = match (metric, target) {
+                    (Metric::Accuracy, Target::Data(_)) => Some(target.digest()),
+                    _ => digest(ctx, "reference"),
+                };
+                metrics.rows.push(MetricRow {
+                    metric: metric.name().to_owned(),
+                    epoch: target.epoch(),
+                    value,
+                    direction: metric.direction(),
+                    samples,
+                    extractor: digest(ctx, "judge"),
+                    reference,
+                    protocol: protocol(*metric, target),
+                });
+            }
+        }
+        outcome(&metrics, self).map(Some)
+    }
+}
+
+/// Real images are marked: they are a ceiling to compare with, not a rival of the models.
+fn protocol(metric: Metric, target: &Target<'_>) -> String {
+    match target {
+        Target::Checkpoint(_) => metric.protocol().to_owned(),
+        Target::Data(_) => format!("{}; real images", metric.protocol()),
+    }
+}
+
+fn outcome(metrics: &Metrics, config: &EvaluateConfig) -> Result<Outcome, StageError> {
+    let failed = |error: &dyn std::fmt::Display| StageError::Failed(error.to_string());
+    let json = metrics.to_json().map_err(|error| failed(&error))?;
+    let csv = metrics.to_csv().map_err(|error| failed(&error))?;
+    let mut scalars = BTreeMap::new();
+    for metric in &config.metrics {
+        let rows = || metrics.of(metric.name());
+        scalars.extend(rows().last().map(|row| (row.metric.clone(), row.value)));
+        if config.checkpoints != Checkpoints::Named(Named::Last)
+            && let Some(row) = best(rows())
+        {
+            scalars.insert(format!("{}.best", row.metric), row.value);
+            let epoch = row
+                .epoch
+                .map(|epoch| (format!("{}.best_epoch", row.metric), epoch as f64));
+            scalars.extend(epoch);
+        }
+    }
+    Ok(Outcome {
+        outputs: BTreeMap::from([
+            ("metrics".to_owned(), Product::Bytes(json)),
+            ("table".to_owned(), Product::Bytes(csv)),
+        ]),
+        scalars,
+        ..Outcome::default()
+    })
+}
+
+fn digest(ctx: &StageCtx<'_>, input: &str) -> Option<Digest> {
+    let node = ctx.optional(input)?;
+    Some(
+        node.outputs
+            .get(&node.selected)
+            .map(|artifact: &Artifact| artifact.digest)?,
+    )
+}
+
+/// What is known to differ between the judge's training data and another input.
+fn misfit(name: &str, other: &DataSchema, judge: &DataSchema) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut differ = |what: &str, other: Option<String>, judge: Option<String>| {
+        if let (Some(other), Some(judge)) = (other, judge)
+            && other != judge
+        {
+            faults.push(
+                Fault::at(
+                    "",
+                    format!("`{name}` has {other} {what}, but the judge was trained on {judge}"),
+                )
+                .help("train the judge on data of the same form"),
+            );
+        }
+    };
+    let text = |n: usize| n.to_string();
+    differ(
+        "channels",
+        other.channels.map(text),
+        judge.channels.map(text),
+    );
+    let size = |(height, width)| format!("{height}×{width}");
+    differ("pixels", other.size.map(size), judge.size.map(size));
+    // Images without labels serve as a reference for distances.
+    differ(
+        "classes",
+        other.classes.filter(|n| *n > 0).map(text),
+        judge.classes.map(text),
+    );
+    faults
 }

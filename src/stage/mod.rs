@@ -16,6 +16,11 @@ pub use kind::{
     Artifact, DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, OutputSpec, PathItem, Slots,
 };
 
+mod checkpoint;
+mod generate;
+mod judge;
+mod measure;
+
 pub mod augment;
 pub mod command;
 pub mod dataset;

@@ -129,33 +129,41 @@ pub fn scene(seed: u64, index: u64, objects: (usize, usize)) -> Scene {
     let count = fewest + stream.below((most - fewest) as u64 + 1) as usize;
     let classes = stream.permutation(Solid::ALL.len() * Colour::ALL.len());
     let scale = libm::sqrt((ROOMY as f64 / count as f64).min(1.0));
-    let mut placed: Vec<Object> = Vec::with_capacity(count);
-    for class in classes.into_iter().take(count) {
-        let radius = scale * stream.uniform(0.165, 0.205);
-        let margin = radius + 0.02;
-        // Try for a gap between objects; settle for less with every miss, so that it ends.
-        let mut gap = 1.1;
-        let (x, y) = loop {
-            let x = stream.uniform(margin, 1.0 - margin);
-            let y = stream.uniform(margin, 1.0 - margin);
-            let clear = placed.iter().all(|other| {
-                let apart = gap * (radius + other.radius);
-                let (dx, dy) = (x - other.x, y - other.y);
-                dx * dx + dy * dy >= apart * apart
-            });
-            if clear {
-                break (x, y);
-            }
-            gap *= 0.99;
-        };
-        placed.push(Object {
+    let mut objects: Vec<Object> = classes
+        .into_iter()
+        .take(count)
+        .map(|class| Object {
             solid: Solid::ALL[class as usize / Colour::ALL.len()],
             colour: Colour::ALL[class as usize % Colour::ALL.len()],
-            x,
-            y,
-            radius,
-        });
+            x: 0.0,
+            y: 0.0,
+            radius: scale * stream.uniform(0.165, 0.205),
+        })
+        .collect();
+    // Try for a gap between all objects; settle for less with every miss, so that it ends.
+    let mut gap = 1.05;
+    loop {
+        for object in &mut objects {
+            let margin = object.radius + 0.02;
+            object.x = stream.uniform(margin, 1.0 - margin);
+            object.y = stream.uniform(margin, 1.0 - margin);
+        }
+        if apart(&objects, gap) {
+            break;
+        }
+        gap *= 0.998;
     }
-    placed.sort_by(|a, b| a.y.total_cmp(&b.y));
-    Scene(placed)
+    objects.sort_by(|a, b| a.y.total_cmp(&b.y));
+    Scene(objects)
+}
+
+/// Whether the centres of any two objects are `gap` times the sum of their radii apart, or more.
+fn apart(objects: &[Object], gap: f64) -> bool {
+    objects.iter().enumerate().all(|(i, a)| {
+        objects[..i].iter().all(|b| {
+            let least = gap * (a.radius + b.radius);
+            let (dx, dy) = (a.x - b.x, a.y - b.y);
+            dx * dx + dy * dy >= least * least
+        })
+    })
 }

@@ -159,6 +159,19 @@ impl Geometry {
         })
     }
 
+    /// Whether each window is the whole image: then convolution is a linear layer.
+    pub(super) fn is_linear(&self) -> bool {
+        self.groups == 1 && self.map == (1, 1) && self.kernel == self.image && self.origin == (0, 0)
+    }
+
+    /// Whether each window is one pixel: then an image is its own matrix of windows.
+    pub(super) fn is_pointwise(&self) -> bool {
+        self.kernel == (1, 1)
+            && self.stride == (1, 1)
+            && self.origin == (0, 0)
+            && self.map == self.image
+    }
+
     /// Elements of one window in one group: the depth of the forward product.
     pub(super) fn window(&self) -> usize {
         self.c * self.kernel.0 * self.kernel.1

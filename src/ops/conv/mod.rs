@@ -24,7 +24,10 @@ use geometry::Geometry;
 /// shapes do not fit.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Result<Tensor> {
     let geometry = Geometry::of_conv(x.dims4()?, weight.dims4()?, conv)?;
-    let y = if has_kernel(x) {
+    let y = if geometry.is_linear() {
+        let product = x.flatten_from(1)?.matmul(&weight.flatten_from(1)?.t()?)?;
+        product.reshape(geometry.map_shape())?
+    } else if has_kernel(x) {
         forward::apply(x, weight, geometry)?
     } else {
         reference::conv2d(x, weight, conv)?
@@ -44,7 +47,10 @@ pub fn conv_transpose2d(
     output_padding: (usize, usize),
 ) -> Result<Tensor> {
     let geometry = Geometry::of_conv_transpose(x.dims4()?, weight.dims4()?, conv, output_padding)?;
-    let y = if has_kernel(x) {
+    let y = if geometry.is_linear() {
+        let product = x.flatten_from(1)?.matmul(&weight.flatten_from(1)?)?;
+        product.reshape(geometry.image_shape())?
+    } else if has_kernel(x) {
         data_gradient::apply(x, weight, geometry)?
     } else {
         reference::conv_transpose2d(x, weight, conv, output_padding)?

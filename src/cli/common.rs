@@ -1,0 +1,212 @@
+//! What subcommands share: the common options, opening a pipeline, exit codes, output.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::device::DeviceRequest;
+use crate::plan::{self, Plan};
+use crate::run::devices::Devices;
+use crate::run::resolve::Session;
+use crate::spec::{self, Faults, LoadOptions};
+use crate::store::{LockFile, Store};
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// all well
+    Done = 0,
+    /// a stage failed
+    Failed = 1,
+    /// bad pipeline or usage
+    Bad = 2,
+    /// something is not up to date, and the user asked to be told
+    Stale = 3,
+    /// a check found a difference
+    Different = 5,
+    /// the user stopped it
+    Interrupted = 130,
+}
+
+/// Why a command could not do its work. Printed as it is.
+#[derive(Debug)]
+pub enum CliError {
+    /// bad pipeline or usage
+    Bad(String),
+    /// something failed on the way
+    Failed(String),
+    /// the reader of standard output went away
+    OutputClosed,
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bad(text) | Self::Failed(text) => f.write_str(text),
+            Self::OutputClosed => Ok(()),
+        }
+    }
+}
+
+impl CliError {
+    /// Wrong usage or a bad pipeline.
+    pub fn bad(error: impl fmt::Display) -> Self {
+        Self::Bad(format!("error: {error}"))
+    }
+
+    /// A failure on the way.
+    pub fn failed(error: impl fmt::Display) -> Self {
+        Self::Failed(format!("error: {error}"))
+    }
+}
+
+impl From<Faults> for CliError {
+    fn from(faults: Faults) -> Self {
+        Self::Bad(spec::render(&faults, color_on_stderr()))
+    }
+}
+
+/// Options of every command that reads a pipeline.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PipelineArgs {
+    /// The pipeline file
+    pub pipeline: PathBuf,
+    /// Set a variable of the pipeline (`--set epochs=8`); wins over profiles
+    #[arg(short = 'S', long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+    pub sets: Vec<(String, String)>,
+    /// Use a profile of the pipeline
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Where to compute: auto, cpu, cuda or cuda:INDEX
+    #[arg(long, default_value = "auto", value_parser = str::parse::<DeviceRequest>)]
+    pub device: DeviceRequest,
+    /// Accept results computed on any class of device
+    #[arg(long)]
+    pub any_device: bool,
+    /// The store [default: `.retake` in the project root]
+    #[arg(long, env = "RETAKE_STORE", value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+/// A pipeline with all that a command needs to work on it.
+pub struct Opened {
+    /// the nodes
+    pub plan: Plan,
+    /// the store
+    pub store: Store,
+    /// the lock file
+    pub lock: LockFile,
+    /// the devices
+    pub devices: Devices,
+    any_device: bool,
+}
+
+impl PipelineArgs {
+    /// Reads the pipeline and plans it.
+    pub fn plan(&self) -> Result<Plan, CliError> {
+        let options = LoadOptions {
+            profile: self.profile.clone(),
+            sets: self.sets.clone(),
+        };
+        let spec = spec::load(&self.pipeline, &options)?;
+        Ok(plan::expand(&spec)?)
+    }
+
+    /// Reads the pipeline and opens its store.
+    pub fn open(&self) -> Result<Opened, CliError> {
+        let plan = self.plan()?;
+        let store = self
+            .store
+            .clone()
+            .unwrap_or_else(|| plan.root.join(".retake"));
+        let devices = Devices::new(self.device);
+        devices.get(None).map_err(CliError::bad)?;
+        Ok(Opened {
+            store: Store::open(&store)
+                .map_err(CliError::failed)?
+                .with_notices(|notice| say(&format!("note      {notice}"))),
+            lock: LockFile::read(&LockFile::path_for(&plan.file)).map_err(CliError::bad)?,
+            devices,
+            any_device: self.any_device,
+            plan,
+        })
+    }
+}
+
+impl Opened {
+    /// The view that resolving works on.
+    pub fn session(&self) -> Session<'_> {
+        Session {
+            plan: &self.plan,
+            store: &self.store,
+            lock: &self.lock,
+            devices: &self.devices,
+            any_device: self.any_device,
+        }
+    }
+
+    /// The nodes that `selectors` name; all nodes without any.
+    pub fn targets(&self, selectors: &[String]) -> Result<Vec<usize>, CliError> {
+        if selectors.is_empty() {
+            return Ok((0..self.plan.nodes.len()).collect());
+        }
+        let mut targets = Vec::new();
+        for selector in selectors {
+            targets.extend(self.plan.find(selector).map_err(CliError::bad)?);
+        }
+        let mut seen = HashSet::new();
+        targets.retain(|id| seen.insert(*id));
+        Ok(targets)
+    }
+}
+
+/// Prints a line on standard error.
+pub fn say(line: &str) {
+    // Nobody is left to tell when standard error is gone.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Prints text on standard output.
+pub fn print(text: &str) -> Result<(), CliError> {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints data on standard output.
+pub fn print_bytes(data: &[u8]) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    out.write_all(data)
+        .and_then(|()| out.flush())
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => CliError::OutputClosed,
+            _ => CliError::failed(format!("standard output: {error}")),
+        })
+}
+
+/// Prints a value as one line of JSON on standard output.
+pub fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    let line = serde_json::to_string(value).map_err(CliError::failed)?;
+    print(&format!("{line}\n"))
+}
+
+/// Whether standard error may be coloured.
+pub fn color_on_stderr() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// `path` as seen from the current directory, where that is shorter.
+pub fn display(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}

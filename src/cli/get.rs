@@ -1,0 +1,103 @@
+//! `retake get`: copy an artifact out of the store
+
+use std::path::PathBuf;
+
+use super::common::{CliError, Exit, PipelineArgs, display, say};
+use crate::data::export::export_folder;
+use crate::data::pack::Pack;
+use crate::run::survey::survey;
+use crate::stage::Format;
+
+/// Copy an artifact out of the store
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    common: PipelineArgs,
+    /// A node's output: `STAGE`, `STAGE:OUTPUT`, `STAGE[axis=value]:OUTPUT`
+    artifact: String,
+    /// Where to copy it; must not exist yet
+    dest: PathBuf,
+    /// The form to copy it in
+    #[arg(long = "as", value_name = "FORM")]
+    form: Option<Form>,
+}
+
+/// Another form for an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// data as a folder of PNGs with `labels.csv`
+    Folder,
+}
+
+pub fn run(args: &Args) -> Result<Exit, CliError> {
+    let opened = args.common.open()?;
+    let (selector, output) = split(&args.artifact);
+    let ids = opened.plan.find(selector).map_err(CliError::bad)?;
+    let id = match ids.as_slice() {
+        [id] => *id,
+        many => {
+            let names: Vec<String> = many
+                .iter()
+                .map(|id| opened.plan.nodes[*id].name.to_string())
+                .collect();
+            return Err(CliError::bad(format!(
+                "`{selector}` is {} nodes; name one of them: {}",
+                many.len(),
+                names.join(" ")
+            )));
+        }
+    };
+    let node = &opened.plan.nodes[id];
+    let outputs = node.config.outputs();
+    let names: Vec<&str> = outputs.iter().map(|spec| spec.name.as_str()).collect();
+    let output = output.or(names.first().copied()).unwrap_or_default();
+    if !names.contains(&output) {
+        return Err(CliError::bad(format!(
+            "{} has no output `{output}`: it has {}",
+            node.name,
+            names.join(", ")
+        )));
+    }
+    if args.dest.exists() {
+        return Err(CliError::bad(format!(
+            "{} exists already",
+            args.dest.display()
+        )));
+    }
+    let (_, settled) = survey(&opened.session(), &[id]).map_err(CliError::failed)?;
+    let record = settled[id].as_ref().map(|settled| &settled.record);
+    let artifact = record
+        .and_then(|record| record.outputs.get(output))
+        .ok_or_else(|| {
+            CliError::failed(format!(
+                "{} is not in the store: `retake run` it first",
+                node.name
+            ))
+        })?;
+    if args.form == Some(Form::Folder) && artifact.format == Format::Data {
+        let path = opened.store.path(artifact).map_err(CliError::failed)?;
+        let pack = Pack::open(&path).map_err(CliError::failed)?;
+        export_folder(&pack, &args.dest).map_err(CliError::failed)?;
+    } else if args.form == Some(Form::Folder) && artifact.format != Format::Folder {
+        return Err(CliError::bad(format!(
+            "`{output}` of {} is not data and not a folder",
+            node.name
+        )));
+    } else {
+        opened
+            .store
+            .export(artifact, &args.dest)
+            .map_err(CliError::failed)?;
+    }
+    say(&format!("wrote     {}", display(&args.dest)));
+    Ok(Exit::Done)
+}
+
+/// Splits `gan[loss=bce]:history`; a colon within brackets is part of an axis value.
+fn split(artifact: &str) -> (&str, Option<&str>) {
+    let tail = artifact.rfind(']').map_or(0, |end| end + 1);
+    match artifact[tail..].split_once(':') {
+        Some((rest, output)) => (&artifact[..tail + rest.len()], Some(output)),
+        None => (artifact, None),
+    }
+}

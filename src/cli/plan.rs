@@ -1,0 +1,80 @@
+//! `retake plan`: what would run, and why
+
+use super::common::{self, CliError, Exit, Opened, PipelineArgs};
+use crate::run::survey::{Standing, State, survey};
+
+/// Say what would run, and why; run nothing
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    common: PipelineArgs,
+    /// Stages or nodes to plan [default: all]
+    stages: Vec<String>,
+    /// One JSON object a node on standard output
+    #[arg(long)]
+    json: bool,
+    /// Exit with 3 when something would run
+    #[arg(long)]
+    exit_code: bool,
+}
+
+pub fn run(args: &Args) -> Result<Exit, CliError> {
+    let opened = args.common.open()?;
+    let targets = opened.targets(&args.stages)?;
+    let standings = print(&opened, &targets, args.json)?;
+    let stale = standings
+        .iter()
+        .any(|standing| standing.state != State::Cached);
+    Ok(if stale && args.exit_code {
+        Exit::Stale
+    } else {
+        Exit::Done
+    })
+}
+
+/// Prints what would run; gives all standings.
+pub fn print(opened: &Opened, targets: &[usize], json: bool) -> Result<Vec<Standing>, CliError> {
+    let session = opened.session();
+    let (standings, _) = survey(&session, targets).map_err(CliError::failed)?;
+    if json {
+        for standing in &standings {
+            common::print_json(&standing.json(&session))?;
+        }
+        return Ok(standings);
+    }
+    let mut text = String::new();
+    for standing in standings
+        .iter()
+        .filter(|standing| standing.state != State::Cached)
+    {
+        text += &line(opened, standing, verb(standing.state));
+    }
+    let cached = standings
+        .iter()
+        .filter(|standing| standing.state == State::Cached)
+        .count();
+    text += &match standings.len() - cached {
+        0 => format!("nothing to do: {cached} cached\n"),
+        rest => format!("{rest} to run, {cached} cached\n"),
+    };
+    common::print(&text)?;
+    Ok(standings)
+}
+
+fn verb(state: State) -> &'static str {
+    match state {
+        State::Cached => "cached",
+        State::Stale | State::Failed => "run",
+        State::Pending => "maybe",
+        State::Blocked => "blocked",
+    }
+}
+
+/// One line on a node: a word, its name, its reasons.
+pub fn line(opened: &Opened, standing: &Standing, word: &str) -> String {
+    let name = &opened.plan.nodes[standing.id].name;
+    match standing.reasons.as_slice() {
+        [] => format!("{word:<8}  {name}\n"),
+        reasons => format!("{word:<8}  {name} — {}\n", reasons.join("; ")),
+    }
+}

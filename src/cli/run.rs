@@ -1,0 +1,168 @@
+//! `retake run`
+
+use std::collections::HashSet;
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::common::{CliError, Exit, Opened, PipelineArgs, display, say};
+use crate::run::executor::Local;
+use crate::run::reporter::{JsonLines, Plain, Reporter, Verbosity};
+use crate::run::schedule::{self, Options};
+use crate::run::screen::Screen;
+use crate::run::slots::machine_memory;
+use crate::stage::Slots;
+
+/// Run a pipeline, or some of its stages and what they need
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    common: PipelineArgs,
+    /// Stages or nodes to run (`gan`, `gan[loss=bce]`) [default: all]
+    stages: Vec<String>,
+    /// CPU slots for stages that run at once [default: the number of cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Say what would run, and why; run nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Run all targets again, cached or not
+    #[arg(short, long)]
+    force: bool,
+    /// Run this stage again, cached or not
+    #[arg(long, value_name = "STAGE")]
+    force_stage: Vec<String>,
+    /// Go on with stages that do not need a failed one
+    #[arg(short, long)]
+    keep_going: bool,
+    /// Fail when anything differs from the lock file
+    #[arg(long)]
+    locked: bool,
+    /// One JSON object an event on standard output
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but failures
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Name cached stages too
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+pub fn run(args: &Args) -> Result<Exit, CliError> {
+    let opened = args.common.open()?;
+    let targets = opened.targets(&args.stages)?;
+    if args.dry_run {
+        return super::plan::print(&opened, &targets, args.json).map(|_| Exit::Done);
+    }
+    refuse_missing_files(&opened, &targets)?;
+
+    let cancel = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The second signal ends the program at once; the first lets stages stop at a safe point.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&cancel))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancel)))
+            .map_err(CliError::failed)?;
+    }
+    let options = args.options(&opened, &targets)?;
+    let session = opened.session();
+    let mut reporter = args.reporter();
+    let summary = schedule::run(
+        &session,
+        &targets,
+        &options,
+        &Local {
+            store: &opened.store,
+        },
+        &cancel,
+        &mut |event| reporter.event(&event),
+    );
+    if summary.interrupted {
+        say("interrupted: what was complete is kept; run again to go on");
+        return Ok(Exit::Interrupted);
+    }
+    if !summary.unlocked.is_empty() {
+        say(&format!(
+            "not as in the lock file: {}",
+            summary.unlocked.join(", ")
+        ));
+        return Ok(Exit::Stale);
+    }
+    Ok(if summary.failed > 0 {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
+}
+
+impl Args {
+    fn options(&self, opened: &Opened, targets: &[usize]) -> Result<Options, CliError> {
+        let mut force = HashSet::new();
+        if self.force {
+            force.extend(targets);
+        }
+        for stage in &self.force_stage {
+            force.extend(opened.plan.find(stage).map_err(CliError::bad)?);
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let gpus = usize::from(
+            opened
+                .devices
+                .get(None)
+                .is_ok_and(|compute| compute.device.is_cuda()),
+        );
+        Ok(Options {
+            slots: Slots {
+                cpu: self.jobs.map_or(cores, usize::from),
+                gpu: gpus,
+                memory: machine_memory(),
+            },
+            keep_going: self.keep_going,
+            force,
+            locked: self.locked,
+        })
+    }
+
+    fn reporter(&self) -> Box<dyn Reporter> {
+        let verbosity = match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        if self.json {
+            Box::new(JsonLines(io::stdout()))
+        } else if io::stderr().is_terminal() {
+            Box::new(Screen::new(verbosity))
+        } else {
+            Box::new(Plain::new(io::stderr(), verbosity))
+        }
+    }
+}
+
+/// A run whose targets need a missing file ends before it starts.
+fn refuse_missing_files(opened: &Opened, targets: &[usize]) -> Result<(), CliError> {
+    let mut faults = Vec::new();
+    for id in opened.plan.upstream(targets) {
+        let node = &opened.plan.nodes[id];
+        for missing in &node.missing {
+            let help = missing
+                .help
+                .as_ref()
+                .map(|help| format!("\n  help: {help}"))
+                .unwrap_or_default();
+            faults.push(format!(
+                "error: {}: missing file {}{help}",
+                node.name,
+                display(&missing.path)
+            ));
+        }
+    }
+    faults.dedup();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::Bad(faults.join("\n")))
+    }
+}

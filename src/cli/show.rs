@@ -1,0 +1,79 @@
+//! `retake show`: the metrics of a pipeline as a table
+
+use std::fs;
+
+use super::common::{CliError, Exit, PipelineArgs, print_bytes, say};
+use crate::metric::MetricRow;
+use crate::report::runs::{Ending, Run};
+use crate::report::table::{self, TableFormat};
+use crate::report::{frame, select};
+use crate::run::survey::survey;
+use crate::stage::{Format, Kind, Status, evaluate::EvaluateConfig};
+
+/// Print the metrics of a pipeline: a row for each node, metric and checkpoint
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    common: PipelineArgs,
+    /// Stages or nodes [default: all that evaluate]
+    stages: Vec<String>,
+    /// table, csv, json, md or parquet
+    #[arg(long, default_value = "table", value_parser = str::parse::<TableFormat>)]
+    format: TableFormat,
+    /// Rows that meet a condition (`--where metric=accuracy --where 'value>0.5'`)
+    #[arg(long = "where", value_name = "CONDITION")]
+    conditions: Vec<String>,
+    /// Order by a column; `-COLUMN` puts the largest first
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    sort: Vec<String>,
+}
+
+pub fn run(args: &Args) -> Result<Exit, CliError> {
+    let opened = args.common.open()?;
+    let targets = opened.targets(&args.stages)?;
+    let (standings, _) = survey(&opened.session(), &targets).map_err(CliError::failed)?;
+    let mut runs = Vec::new();
+    let mut absent = Vec::new();
+    for standing in standings
+        .iter()
+        .filter(|standing| targets.contains(&standing.id))
+    {
+        let node = &opened.plan.nodes[standing.id];
+        if node.config.kind() != EvaluateConfig::NAME {
+            continue;
+        }
+        let Some(record) = &standing.record else {
+            absent.push(node.name.to_string());
+            continue;
+        };
+        let metrics = record
+            .outputs
+            .values()
+            .find(|artifact| artifact.format == Format::Json);
+        let rows: Vec<MetricRow> = match metrics {
+            Some(artifact) => {
+                let path = opened.store.path(artifact).map_err(CliError::failed)?;
+                let text = fs::read(&path).map_err(CliError::failed)?;
+                serde_json::from_slice(&text).map_err(CliError::failed)?
+            }
+            None => Vec::new(),
+        };
+        runs.push(Run {
+            stage: node.name.stage.clone(),
+            axes: node.name.axes.clone(),
+            ending: match record.status {
+                Status::Ok => Ending::Ok,
+                Status::Diverged { epoch, .. } => Ending::Diverged { epoch },
+            },
+            rows,
+        });
+    }
+    if !absent.is_empty() {
+        say(&format!("not in the store yet: {}", absent.join(", ")));
+    }
+    let long = frame::long(&runs).map_err(CliError::failed)?;
+    let chosen = select::filter(long, &args.conditions).map_err(CliError::bad)?;
+    let sorted = select::sort(&chosen, &args.sort).map_err(CliError::bad)?;
+    print_bytes(&table::render(&sorted, args.format).map_err(CliError::failed)?)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,423 @@
+//! The summary table: runs grouped over their seeds, mean ± sd, the best in bold.
+//!
+//! Values are ranked within one protocol only; where a column holds several, each is marked and named below the
+//! table. Runs that diverged do not enter the mean of last values, since they have no last epoch.
+
+use indexmap::IndexMap;
+use polars::prelude::*;
+use serde::Serialize;
+
+use super::ReportError;
+use super::number::{mean_sd, significant, statistics};
+use super::runs::{Ending, Run, axes_of, text};
+use crate::metric::{MetricRow, best};
+
+/// The axis that is averaged over.
+pub const SEED: &str = "seed";
+const MARKS: [&str; 6] = ["¹", "²", "³", "⁴", "⁵", "⁶"];
+
+/// Which value of a run a column shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pick {
+    /// at the last checkpoint
+    Last,
+    /// at the checkpoint where the metric is best
+    Best,
+}
+
+/// One column of values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SummaryColumn {
+    /// the metric's name
+    pub metric: String,
+    /// `↓` when less is better, else `↑`
+    pub arrow: &'static str,
+    /// last or best checkpoint
+    pub pick: Pick,
+}
+
+/// One value with its spread.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SummaryCell {
+    /// `12.35 ± 0.50`, `12.3 @ 40`, `diverged @ epoch 37` or `–`
+    pub text: String,
+    /// the mean; none without values
+    pub mean: Option<f64>,
+    /// the standard deviation over seeds
+    pub sd: Option<f64>,
+    /// how many runs entered it
+    pub n: usize,
+    /// whether it is the best of its column and protocol
+    pub best: bool,
+    /// the mark of its protocol, where the column holds several
+    pub mark: &'static str,
+    /// short digest of its protocol
+    pub protocol: String,
+}
+
+/// Runs that differ in their seed only.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SummaryRow {
+    /// `stage[axis=value,…]` without the seed
+    pub name: String,
+    /// the stage, then the values of the axes
+    pub labels: Vec<String>,
+    /// how many runs
+    pub runs: usize,
+    /// `ok`, or how many diverged and when
+    pub outcome: String,
+    /// in the order of the columns
+    pub cells: Vec<SummaryCell>,
+}
+
+/// The table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// headings of the labels
+    pub labels: Vec<String>,
+    /// the columns of values
+    pub columns: Vec<SummaryColumn>,
+    /// the groups, in declared order
+    pub rows: Vec<SummaryRow>,
+    /// whether any group holds several runs
+    pub grouped: bool,
+    /// whether any run diverged
+    pub diverged: bool,
+    /// what the marks mean: mark, metric, and what its protocol was
+    pub protocols: Vec<(&'static str, String, String)>,
+}
+
+/// Groups `runs` over the axis `seed`, but only where their values compare.
+pub fn summarise(runs: &[Run]) -> Result<Summary, ReportError> {
+    let groups = groups(runs);
+    let lists = aggregate(runs, &groups)?;
+    let axes: Vec<String> = axes_of(runs)
+        .into_iter()
+        .filter(|axis| axis != SEED || groups.iter().any(|(name, _)| name.contains("seed=")))
+        .collect();
+    let columns = columns(runs);
+    let mut rows = Vec::with_capacity(groups.len());
+    for (index, (name, members)) in groups.iter().enumerate() {
+        let first = &runs[members[0]];
+        let mut labels = vec![first.stage.clone()];
+        labels.extend(axes.iter().map(|axis| label(first, axis, members.len())));
+        let cells = columns
+            .iter()
+            .map(|column| {
+                cell(
+                    column,
+                    lists.get(&(index, column.metric.clone())),
+                    first,
+                    runs,
+                    members,
+                )
+            })
+            .collect();
+        rows.push(SummaryRow {
+            name: name.clone(),
+            labels,
+            runs: members.len(),
+            outcome: outcome(runs, members),
+            cells,
+        });
+    }
+    let protocols = mark_protocols(runs, &columns, &mut rows);
+    mark_best(runs, &columns, &mut rows);
+    Ok(Summary {
+        labels: ["stage".to_owned()].into_iter().chain(axes).collect(),
+        columns,
+        grouped: rows.iter().any(|row| row.runs > 1),
+        diverged: runs.iter().any(|run| run.ending != Ending::Ok),
+        rows,
+        protocols,
+    })
+}
+
+/// The value of an axis; a group of several runs has none of `seed`.
+fn label(run: &Run, axis: &str, members: usize) -> String {
+    match run.axes.get(axis) {
+        Some(value) if axis != SEED || members == 1 => text(value),
+        _ => "–".to_owned(),
+    }
+}
+
+/// Name → runs. A group whose members were measured by different protocols falls apart into its runs.
+fn groups(runs: &[Run]) -> Vec<(String, Vec<usize>)> {
+    let mut by_name: IndexMap<String, Vec<usize>> = IndexMap::new();
+    for (index, run) in runs.iter().enumerate() {
+        by_name
+            .entry(run.name_without(&[SEED]))
+            .or_default()
+            .push(index);
+    }
+    let mixed = |members: &[usize]| {
+        let mut seen: IndexMap<&str, &MetricRow> = IndexMap::new();
+        members.iter().flat_map(|run| &runs[*run].rows).any(|row| {
+            !seen
+                .entry(row.metric.as_str())
+                .or_insert(row)
+                .comparable(row)
+        })
+    };
+    by_name
+        .into_iter()
+        .flat_map(|(name, members)| {
+            if mixed(&members) {
+                let alone = |run: usize| (runs[run].name(), vec![run]);
+                members.into_iter().map(alone).collect()
+            } else {
+                vec![(name, members)]
+            }
+        })
+        .collect()
+}
+
+/// The values of one metric in one group, in the order of the runs.
+struct Lists {
+    last: Vec<f64>,
+    best: Vec<f64>,
+    best_epochs: Vec<u64>,
+    protocol: String,
+}
+
+/// Collects last and best values by (group, metric).
+fn aggregate(
+    runs: &[Run],
+    groups: &[(String, Vec<usize>)],
+) -> Result<IndexMap<(usize, String), Lists>, ReportError> {
+    let (mut group, mut metric, mut last, mut top, mut epoch, mut protocol) =
+        (vec![], vec![], vec![], vec![], vec![], vec![]);
+    for (index, (_, members)) in groups.iter().enumerate() {
+        for run in members.iter().map(|run| &runs[*run]) {
+            for name in metrics(std::slice::from_ref(run)) {
+                let rows = || run.rows.iter().filter(|row| row.metric == name);
+                let (Some(final_row), Some(best_row)) =
+                    (rows().max_by_key(|row| row.epoch), best(rows()))
+                else {
+                    continue;
+                };
+                group.push(index as u64);
+                metric.push(name.clone());
+                last.push((run.ending == Ending::Ok).then_some(final_row.value));
+                top.push(best_row.value);
+                epoch.push(best_row.epoch);
+                protocol.push(final_row.protocol_digest().short());
+            }
+        }
+    }
+    let frame = df!(
+        "group" => group, "metric" => metric, "last" => last, "best" => top, "epoch" => epoch, "protocol" => protocol
+    )?;
+    // The lists keep the runs' order; mean and deviation are summed in it, whatever the threads do.
+    let grouped = frame
+        .lazy()
+        .group_by_stable([col("group"), col("metric")])
+        .agg([
+            col("last"),
+            col("best"),
+            col("epoch"),
+            col("protocol").first(),
+        ])
+        .collect()?;
+    let mut lists = IndexMap::new();
+    for row in 0..grouped.height() {
+        let floats = |name: &str| -> Result<Vec<f64>, ReportError> {
+            let list = grouped.column(name)?.list()?.get_as_series(row);
+            Ok(list.map_or(Ok(Vec::new()), |list| {
+                list.f64().map(|values| values.iter().flatten().collect())
+            })?)
+        };
+        let epochs = grouped.column("epoch")?.list()?.get_as_series(row);
+        let epochs = epochs.map_or(Ok(Vec::new()), |list| {
+            list.u64().map(|values| values.iter().flatten().collect())
+        })?;
+        let group = grouped.column("group")?.u64()?.get(row).unwrap_or(0) as usize;
+        let text = |name: &str| -> Result<String, ReportError> {
+            Ok(grouped
+                .column(name)?
+                .str()?
+                .get(row)
+                .unwrap_or_default()
+                .to_owned())
+        };
+        lists.insert(
+            (group, text("metric")?),
+            Lists {
+                last: floats("last")?,
+                best: floats("best")?,
+                best_epochs: epochs,
+                protocol: text("protocol")?,
+            },
+        );
+    }
+    Ok(lists)
+}
+
+/// Metrics in order of first appearance.
+fn metrics(runs: &[Run]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for row in runs.iter().flat_map(|run| &run.rows) {
+        if !names.contains(&row.metric) {
+            names.push(row.metric.clone());
+        }
+    }
+    names
+}
+
+/// A column of last values for every metric, and of best values where any run has several checkpoints.
+fn columns(runs: &[Run]) -> Vec<SummaryColumn> {
+    let mut columns = Vec::new();
+    for metric in metrics(runs) {
+        let rows = |run: &Run| run.rows.iter().filter(|row| row.metric == metric).count();
+        let first = runs
+            .iter()
+            .flat_map(|run| &run.rows)
+            .find(|row| row.metric == metric);
+        let arrow = first.map_or("", |row| row.direction.arrow());
+        let several = runs.iter().any(|run| rows(run) > 1);
+        let picks: &[Pick] = if several {
+            &[Pick::Last, Pick::Best]
+        } else {
+            &[Pick::Last]
+        };
+        columns.extend(picks.iter().map(|pick| SummaryColumn {
+            metric: metric.clone(),
+            arrow,
+            pick: *pick,
+        }));
+    }
+    columns
+}
+
+fn cell(
+    column: &SummaryColumn,
+    lists: Option<&Lists>,
+    first: &Run,
+    runs: &[Run],
+    members: &[usize],
+) -> SummaryCell {
+    let values = lists.map_or(&[][..], |lists| match column.pick {
+        Pick::Last => &lists.last,
+        Pick::Best => &lists.best,
+    });
+    let (mean, sd) = statistics(values);
+    let mut text = match (values, first.ending) {
+        ([], Ending::Diverged { .. }) => outcome(runs, members),
+        ([], Ending::Ok) => "–".to_owned(),
+        ([value], _) => significant(*value),
+        _ => mean_sd(mean, sd),
+    };
+    let epochs = lists.map_or(&[][..], |lists| &lists.best_epochs);
+    if let (Pick::Best, Some(low), Some(high)) =
+        (column.pick, epochs.iter().min(), epochs.iter().max())
+    {
+        text = if low == high {
+            format!("{text} @ {low}")
+        } else {
+            format!("{text} @ {low}–{high}")
+        };
+    }
+    SummaryCell {
+        text,
+        mean: (!values.is_empty()).then_some(mean),
+        sd: sd.filter(|_| !values.is_empty()),
+        n: values.len(),
+        best: false,
+        mark: "",
+        protocol: lists
+            .map(|lists| lists.protocol.clone())
+            .unwrap_or_default(),
+    }
+}
+
+/// `ok`, `diverged @ epoch 37`, or `1 of 3 diverged @ epoch 37`.
+fn outcome(runs: &[Run], members: &[usize]) -> String {
+    let mut epochs: Vec<u64> = members
+        .iter()
+        .filter_map(|run| match runs[*run].ending {
+            Ending::Ok => None,
+            Ending::Diverged { epoch } => Some(epoch),
+        })
+        .collect();
+    epochs.sort_unstable();
+    let listed: Vec<String> = epochs.iter().map(u64::to_string).collect();
+    match (epochs.len(), members.len()) {
+        (0, _) => Ending::Ok.to_string(),
+        (diverged, all) if diverged == all => format!("diverged @ epoch {}", listed.join(", ")),
+        (diverged, all) => format!("{diverged} of {all} diverged @ epoch {}", listed.join(", ")),
+    }
+}
+
+/// Marks the cells of every metric that was measured by several protocols, and says what they are.
+fn mark_protocols(
+    runs: &[Run],
+    columns: &[SummaryColumn],
+    rows: &mut [SummaryRow],
+) -> Vec<(&'static str, String, String)> {
+    let mut notes = Vec::new();
+    for metric in metrics(runs) {
+        let mut protocols: IndexMap<String, &MetricRow> = IndexMap::new();
+        for row in runs
+            .iter()
+            .flat_map(|run| &run.rows)
+            .filter(|row| row.metric == metric)
+        {
+            protocols
+                .entry(row.protocol_digest().short())
+                .or_insert(row);
+        }
+        if protocols.len() < 2 {
+            continue;
+        }
+        for (index, (digest, row)) in protocols.iter().enumerate() {
+            let mark = MARKS[index.min(MARKS.len() - 1)];
+            let short = |d: Option<crate::hash::Digest>| d.map_or("none".to_owned(), |d| d.short());
+            let said = format!(
+                "{} samples, judge {}, reference {}, {}",
+                row.samples,
+                short(row.extractor),
+                short(row.reference),
+                row.protocol
+            );
+            notes.push((mark, metric.clone(), said));
+            for (position, column) in columns.iter().enumerate() {
+                for cell in rows.iter_mut().map(|row| &mut row.cells[position]) {
+                    if column.metric == metric && cell.protocol == *digest {
+                        cell.mark = mark;
+                    }
+                }
+            }
+        }
+    }
+    notes
+}
+
+/// Marks the best mean of each column among the cells of one protocol, where there are two or more.
+fn mark_best(runs: &[Run], columns: &[SummaryColumn], rows: &mut [SummaryRow]) {
+    for (position, column) in columns.iter().enumerate() {
+        let direction = runs
+            .iter()
+            .flat_map(|run| &run.rows)
+            .find(|row| row.metric == column.metric)
+            .map(|row| row.direction);
+        let Some(direction) = direction else { continue };
+        let cells: Vec<(String, Option<f64>)> = rows
+            .iter()
+            .map(|row| {
+                (
+                    row.cells[position].protocol.clone(),
+                    row.cells[position].mean,
+                )
+            })
+            .collect();
+        for (row, (protocol, mean)) in rows.iter_mut().zip(&cells) {
+            let rivals = || cells.iter().filter(|(p, m)| p == protocol && m.is_some());
+            row.cells[position].best = mean.is_some_and(|mean| {
+                rivals().count() > 1
+                    && !rivals()
+                        .any(|(_, rival)| rival.is_some_and(|rival| direction.better(rival, mean)))
+            });
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What follows a result: publishing, the lock file, and what `explain` compares with next time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::event::Event;
+use super::resolve::{Keyed, Session, Settled};
+use super::text;
+use crate::store::{LockBlock, LockFile, Published, Record};
+
+/// Device class under which the lock file keeps nodes whose bytes depend on no device.
+const ANY_DEVICE: &str = "any";
+
+/// Publishes results and keeps the lock file.
+pub struct Finisher<'a> {
+    session: &'a Session<'a>,
+}
+
+impl<'a> Finisher<'a> {
+    /// A finisher for the nodes of `session`.
+    pub fn new(session: &'a Session<'a>) -> Self {
+        Self { session }
+    }
+
+    /// Compares a node's published files with its result and rewrites them where they differ.
+    pub fn publish(&self, id: usize, settled: &Settled, emit: &mut dyn FnMut(Event)) {
+        let name = &self.session.plan.nodes[id].name;
+        for (output, path) in self.places(id) {
+            let Some(artifact) = settled.record.outputs.get(&output) else {
+                continue;
+            };
+            match self.session.store.publish(artifact, &path) {
+                Ok(Published::Unchanged) => {}
+                Ok(Published::Written) => emit(Event::Published {
+                    stage: name.stage.clone(),
+                    axes: name.axes.clone(),
+                    path,
+                    trashed: None,
+                }),
+                Ok(Published::ReplacedEdited(trashed)) => emit(Event::Published {
+                    stage: name.stage.clone(),
+                    axes: name.axes.clone(),
+                    path,
+                    trashed: Some(trashed),
+                }),
+                Err(error) => emit(Event::Note {
+                    message: format!("{name}: could not publish {}: {error}", path.display()),
+                }),
+            }
+        }
+    }
+
+    /// Where the node's main output is published, if it is.
+    pub fn published_at(&self, id: usize) -> Option<PathBuf> {
+        let main = self.session.plan.nodes[id]
+            .config
+            .outputs()
+            .into_iter()
+            .next()?
+            .name;
+        self.places(id)
+            .into_iter()
+            .find(|(output, _)| *output == main)
+            .map(|(_, path)| path)
+    }
+
+    /// Output → place in the work tree, other profiles than the default beside it.
+    fn places(&self, id: usize) -> Vec<(String, PathBuf)> {
+        let plan = self.session.plan;
+        let node = &plan.nodes[id];
+        let mut places: Vec<(String, String)> = node
+            .publish
+            .iter()
+            .map(|(output, path)| (output.clone(), path.clone()))
+            .collect();
+        let main = node.config.outputs().into_iter().next();
+        if let (Some(main), Some(path)) = (main, node.config.publishes()) {
+            places.push((main.name, path.to_owned()));
+        }
+        let place = |path: &str| match &plan.profile {
+            None => plan.root.join(path),
+            Some(profile) => plan.root.join(beside(Path::new(path), profile)),
+        };
+        places
+            .into_iter()
+            .map(|(output, path)| (output, place(&path)))
+            .collect()
+    }
+
+    /// Whether the lock file holds this node with this key.
+    pub fn is_locked(&self, id: usize, keyed: &Keyed) -> bool {
+        let node = &self.session.plan.nodes[id];
+        let class = keyed.recipe.device().unwrap_or(ANY_DEVICE);
+        let profile = self.session.plan.profile.as_deref();
+        let block = self
+            .session
+            .lock
+            .block(profile, class, &node.name.to_string());
+        block.is_some_and(|block| block.key == keyed.key)
+    }
+
+    /// Writes the lock file (not for runs with `--set`) and remembers keys for `explain`.
+    pub fn write(&self, settled: &[Option<Settled>], emit: &mut dyn FnMut(Event)) {
+        let plan = self.session.plan;
+        let mut blocks: BTreeMap<String, BTreeMap<String, LockBlock>> = BTreeMap::new();
+        let mut keys = BTreeMap::new();
+        for (node, settled) in plan.nodes.iter().zip(settled) {
+            let Some(Settled { record, keyed }) = settled else {
+                continue;
+            };
+            let class = keyed.recipe.device().unwrap_or(ANY_DEVICE).to_owned();
+            blocks
+                .entry(class)
+                .or_default()
+                .insert(node.name.to_string(), block(record));
+            keys.insert(node.name.to_string(), record.key);
+        }
+        let mut note = |what: &str, error: String| {
+            emit(Event::Note {
+                message: format!("could not write {what}: {error}"),
+            });
+        };
+        let (store, profile) = (self.session.store, plan.profile.as_deref());
+        if let Err(error) = store.remember_keys(&text::pipeline(plan), profile, &keys) {
+            note("the index of last keys", error.to_string());
+        }
+        if !plan.sets.is_empty() || blocks.is_empty() {
+            return;
+        }
+        let all: BTreeSet<String> = plan
+            .nodes
+            .iter()
+            .map(|node| node.name.to_string())
+            .collect();
+        let path = LockFile::path_for(&plan.file);
+        for (class, blocks) in blocks {
+            if let Err(error) = store.update_lock_file(&path, profile, &class, blocks, &all) {
+                note("the lock file", error.to_string());
+            }
+        }
+    }
+}
+
+fn block(record: &Record) -> LockBlock {
+    let digests = record
+        .outputs
+        .iter()
+        .map(|(name, artifact)| (name.clone(), artifact.digest));
+    LockBlock {
+        key: record.key,
+        outputs: digests.collect(),
+        scalars: record.scalars.clone(),
+    }
+}
+
+/// `reports/shapes` → `reports/shapes-smoke`; `out/grid.png` → `out/grid-smoke.png`.
+fn beside(path: &Path, profile: &str) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match path.extension() {
+        Some(extension) => format!("{stem}-{profile}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{profile}"),
+    };
+    path.with_file_name(name)
+}

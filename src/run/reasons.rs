@@ -1,0 +1,105 @@
+//! Why a node is not cached, in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::resolve::{Keyed, Session};
+use super::text;
+use crate::hash::Digest;
+use crate::plan::Source;
+use crate::plan::key::{Change, Recipe};
+use crate::stage::NodeName;
+use crate::store::{Lookup, MissReason};
+
+/// Compares nodes with what they were when retake last saw them.
+pub struct Reasons<'a> {
+    session: &'a Session<'a>,
+    last: BTreeMap<String, Digest>,
+}
+
+impl<'a> Reasons<'a> {
+    /// Reasons for the nodes of `session`.
+    pub fn new(session: &'a Session<'a>) -> Self {
+        let plan = session.plan;
+        let last = session
+            .store
+            .last_keys(&text::pipeline(plan), plan.profile.as_deref());
+        Self { session, last }
+    }
+
+    /// All reasons in one line.
+    pub fn of(&self, id: usize, keyed: &Keyed, forced: bool) -> String {
+        if forced {
+            return "forced".to_owned();
+        }
+        self.list(id, keyed).join("; ")
+    }
+
+    /// Why the node's record is not there: damage, a change since last time, or that it never ran.
+    pub fn list(&self, id: usize, keyed: &Keyed) -> Vec<String> {
+        let mut reasons = Vec::new();
+        match self.session.store.lookup(&keyed.key) {
+            Lookup::Hit(_) | Lookup::Miss(MissReason::NoRecord) => {}
+            Lookup::Miss(damage) => reasons.push(damage.to_string()),
+        }
+        let changes = self.changes(id, keyed);
+        reasons.extend(self.words(id, changes.as_deref().unwrap_or_default()));
+        if reasons.is_empty() {
+            reasons.push(match changes {
+                None => "never run".to_owned(),
+                Some(_) => "its last run did not finish".to_owned(),
+            });
+        }
+        reasons
+    }
+
+    /// The leaves of the recipe that differ from the last time; `None` when there was no last time.
+    pub fn changes(&self, id: usize, keyed: &Keyed) -> Option<Vec<Change>> {
+        let previous = self.previous(&self.session.plan.nodes[id].name)?;
+        Some(keyed.recipe.changes_since(&previous))
+    }
+
+    /// The recipe that a node had when it was last computed or found.
+    fn previous(&self, name: &NodeName) -> Option<Recipe> {
+        let record = self
+            .session
+            .store
+            .record(self.last.get(&name.to_string())?)?;
+        Some(Recipe::from_value(record.recipe))
+    }
+
+    /// Changes as people read them; an input is named once, with where it comes from.
+    pub fn words(&self, id: usize, changes: &[Change]) -> Vec<String> {
+        let node = &self.session.plan.nodes[id];
+        let mut inputs = BTreeSet::new();
+        let mut words: Vec<String> = Vec::new();
+        for change in changes {
+            let input = change
+                .field
+                .strip_prefix("inputs.")
+                .and_then(|rest| rest.split('.').next());
+            match input {
+                Some(name) if !inputs.insert(name.to_owned()) => {}
+                Some(name) => words.push(match node.inputs.get(name) {
+                    None => format!("input {name} is gone"),
+                    Some(_) if change.before.is_none() && change.field.matches('.').count() < 2 => {
+                        format!("input {name} is new")
+                    }
+                    Some(Source::Files { .. }) => {
+                        format!("input {name} changed: the file was edited")
+                    }
+                    Some(Source::Nodes { nodes, .. }) => {
+                        let stages: BTreeSet<&str> = nodes
+                            .iter()
+                            .map(|id| self.session.plan.nodes[*id].name.stage.as_str())
+                            .collect();
+                        let stages: Vec<&str> = stages.into_iter().collect();
+                        format!("input {name} changed: {} was re-taken", stages.join(", "))
+                    }
+                }),
+                None => words.push(text::change(change)),
+            }
+        }
+        words.dedup();
+        words
+    }
+}

@@ -1,0 +1,442 @@
+//! The scheduler: settles what is cached, runs what is ready, in dependency order, as many at once as fit.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+
+use super::event::Event;
+use super::executor::{Done, Executor, Failure, Job};
+use super::finish::Finisher;
+use super::reasons::Reasons;
+use super::resolve::{Hit, Keyed, ResolveError, Session, Settled};
+use super::slots::Pool;
+use super::text;
+use crate::hash::Digest;
+use crate::plan::Source;
+use crate::stage::{Progress, Slots, StageError};
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// slots of the machine
+    pub slots: Slots,
+    /// go on with what does not depend on a failed node
+    pub keep_going: bool,
+    /// nodes to run whether cached or not
+    pub force: HashSet<usize>,
+    /// nothing may differ from the lock file
+    pub locked: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// nodes that ran
+    pub ran: usize,
+    /// nodes taken from the store
+    pub cached: usize,
+    /// nodes that failed or could not run
+    pub failed: usize,
+    /// nodes that the lock file does not know as they are (`--locked`)
+    pub unlocked: Vec<String>,
+    /// whether the user stopped it
+    pub interrupted: bool,
+    /// the results, by node
+    pub settled: Vec<Option<Settled>>,
+}
+
+/// What a worker tells the scheduler.
+enum Message {
+    Progress(usize, Progress),
+    Ended(usize, Box<Result<Done, Failure>>),
+}
+
+/// Runs `targets` and what they need.
+pub fn run(
+    session: &Session<'_>,
+    targets: &[usize],
+    options: &Options,
+    executor: &dyn Executor,
+    cancel: &AtomicBool,
+    emit: &mut dyn FnMut(Event),
+) -> Summary {
+    let begun = Instant::now();
+    let order = session.plan.upstream(targets);
+    emit(Event::Planned { nodes: order.len() });
+    let (sender, receiver) = channel();
+    let mut scheduler = Scheduler::new(session, &order, options, emit);
+    std::thread::scope(|threads| {
+        scheduler.settle_sources();
+        loop {
+            scheduler.dispatch(cancel, |job| {
+                let sender = sender.clone();
+                threads.spawn(move || work(executor, &job, cancel, &sender));
+            });
+            if scheduler.running.is_empty() {
+                break;
+            }
+            scheduler.listen(&receiver);
+        }
+    });
+    scheduler.give_up_the_rest();
+    let Scheduler {
+        mut summary,
+        settled,
+        ..
+    } = scheduler;
+    summary.interrupted = cancel.load(Ordering::Relaxed);
+    summary.settled = settled;
+    emit(Event::Done {
+        ran: summary.ran,
+        cached: summary.cached,
+        failed: summary.failed,
+        seconds: begun.elapsed().as_secs_f64(),
+    });
+    summary
+}
+
+fn work(executor: &dyn Executor, job: &Job, cancel: &AtomicBool, sender: &Sender<Message>) {
+    let progress = Sender::clone(sender);
+    let progress = std::sync::Mutex::new(progress);
+    let id = job.id;
+    let result = executor.execute(
+        job,
+        &move |how_far| {
+            let sender = progress
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            // The receiver lives as long as the scope that this thread is in.
+            let _ = sender.send(Message::Progress(id, how_far));
+        },
+        cancel,
+    );
+    let _ = sender.send(Message::Ended(id, Box::new(result)));
+}
+
+/// A node that holds slots.
+struct Running {
+    trajectory: Digest,
+    slots: Slots,
+    keyed: Keyed,
+}
+
+struct Scheduler<'a> {
+    session: &'a Session<'a>,
+    options: &'a Options,
+    emit: &'a mut dyn FnMut(Event),
+    reasons: Reasons<'a>,
+    finisher: Finisher<'a>,
+    pool: Pool,
+    /// nodes of this run that wait for inputs → how many inputs are not settled yet
+    waiting: HashMap<usize, usize>,
+    /// node → nodes of this run that take input from it
+    dependents: HashMap<usize, Vec<usize>>,
+    /// nodes whose inputs are settled and whose result is not in the store
+    ready: HashMap<usize, Keyed>,
+    running: HashMap<usize, Running>,
+    settled: Vec<Option<Settled>>,
+    failed: bool,
+    summary: Summary,
+}
+
+impl<'a> Scheduler<'a> {
+    fn new(
+        session: &'a Session<'a>,
+        order: &[usize],
+        options: &'a Options,
+        emit: &'a mut dyn FnMut(Event),
+    ) -> Self {
+        let mut waiting = HashMap::new();
+        let mut dependents: HashMap<usize, Vec<usize>> = HashMap::new();
+        for &id in order {
+            let inputs = inputs_of(session, id);
+            for &input in &inputs {
+                dependents.entry(input).or_default().push(id);
+            }
+            waiting.insert(id, inputs.len());
+        }
+        Self {
+            session,
+            options,
+            emit,
+            reasons: Reasons::new(session),
+            finisher: Finisher::new(session),
+            pool: Pool::new(options.slots),
+            waiting,
+            dependents,
+            ready: HashMap::new(),
+            running: HashMap::new(),
+            settled: vec![None; session.plan.nodes.len()],
+            failed: false,
+            summary: Summary::default(),
+        }
+    }
+
+    /// Resolves the nodes that wait for nothing, and with them whatever is cached below them.
+    fn settle_sources(&mut self) {
+        let sources = self
+            .waiting
+            .iter()
+            .filter(|(_, inputs)| **inputs == 0)
+            .map(|(id, _)| *id);
+        let mut open: BTreeSet<usize> = sources.collect();
+        while let Some(id) = open.pop_first() {
+            open.extend(self.resolve(id));
+        }
+    }
+
+    /// Resolves a node whose inputs are settled; gives the nodes that are free to be resolved next.
+    fn resolve(&mut self, id: usize) -> Vec<usize> {
+        self.waiting.remove(&id);
+        let keyed = match self.session.key(id, &self.settled) {
+            Ok(keyed) => keyed,
+            Err(error) => {
+                self.fail_unresolved(id, &error);
+                return Vec::new();
+            }
+        };
+        if self.options.locked && !self.finisher.is_locked(id, &keyed) {
+            self.summary
+                .unlocked
+                .push(self.session.plan.nodes[id].name.to_string());
+        }
+        let forced = self.options.force.contains(&id);
+        match self.session.look_up(id, &keyed).filter(|_| !forced) {
+            Some(hit) => self.settle_cached(id, keyed, hit),
+            None => {
+                self.ready.insert(id, keyed);
+                Vec::new()
+            }
+        }
+    }
+
+    fn settle_cached(&mut self, id: usize, keyed: Keyed, hit: Hit) -> Vec<usize> {
+        let name = self.session.plan.nodes[id].name.clone();
+        self.summary.cached += 1;
+        (self.emit)(Event::Cached {
+            stage: name.stage,
+            axes: name.axes,
+            key: hit.record.key,
+            status: hit.record.status.clone(),
+            device: hit.borrowed,
+        });
+        self.settle(
+            id,
+            Settled {
+                keyed,
+                record: hit.record,
+            },
+        )
+    }
+
+    /// Notes a result; gives the nodes that wait for nothing else.
+    fn settle(&mut self, id: usize, settled: Settled) -> Vec<usize> {
+        self.finisher.publish(id, &settled, &mut *self.emit);
+        self.settled[id] = Some(settled);
+        let mut free = Vec::new();
+        for dependent in self.dependents.get(&id).cloned().unwrap_or_default() {
+            if let Some(inputs) = self.waiting.get_mut(&dependent) {
+                *inputs -= 1;
+                if *inputs == 0 {
+                    free.push(dependent);
+                }
+            }
+        }
+        free
+    }
+
+    /// Starts ready nodes while slots last: in plan order, of one trajectory the farthest first.
+    fn dispatch(&mut self, cancel: &AtomicBool, mut start: impl FnMut(Job)) {
+        if self.options.locked && !self.summary.unlocked.is_empty() {
+            return;
+        }
+        let nodes = &self.session.plan.nodes;
+        let mut order: Vec<usize> = self.ready.keys().copied().collect();
+        order.sort_unstable();
+        let mut farthest: HashMap<Digest, usize> = HashMap::new();
+        for &id in &order {
+            let best = farthest.entry(self.ready[&id].trajectory).or_insert(id);
+            if nodes[id].config.reach() > nodes[*best].config.reach() {
+                *best = id;
+            }
+        }
+        for id in order {
+            let stop = cancel.load(Ordering::Relaxed) || (self.failed && !self.options.keep_going);
+            let trajectory = self.ready[&id].trajectory;
+            let busy = self
+                .running
+                .values()
+                .any(|running| running.trajectory == trajectory);
+            if stop || busy || farthest[&trajectory] != id {
+                continue;
+            }
+            let Some(slots) = self.pool.take(nodes[id].slots) else {
+                continue;
+            };
+            let Some(keyed) = self.ready.remove(&id) else {
+                continue;
+            };
+            match self.job(id, &keyed) {
+                Ok(job) => {
+                    let name = nodes[id].name.clone();
+                    let forced = self.options.force.contains(&id);
+                    let reason = self.reasons.of(id, &keyed, forced);
+                    (self.emit)(Event::Started {
+                        stage: name.stage,
+                        axes: name.axes,
+                        reason,
+                    });
+                    self.running.insert(
+                        id,
+                        Running {
+                            trajectory,
+                            slots,
+                            keyed,
+                        },
+                    );
+                    start(job);
+                }
+                Err(error) => {
+                    self.pool.give_back(slots);
+                    self.fail_unresolved(id, &error);
+                }
+            }
+        }
+    }
+
+    fn job(&self, id: usize, keyed: &Keyed) -> Result<Job, ResolveError> {
+        let plan = self.session.plan;
+        let node = &plan.nodes[id];
+        let as_folder = node
+            .inputs
+            .iter()
+            .filter_map(|(name, source)| match source {
+                Source::Nodes {
+                    as_folder: true, ..
+                } => Some(name.clone()),
+                _ => None,
+            });
+        Ok(Job {
+            id,
+            node: node.name.clone(),
+            pipeline: plan.name.clone(),
+            config: node.config.clone(),
+            seed: node.seed,
+            keyed: keyed.clone(),
+            as_folder: as_folder.collect(),
+            compute: self.session.devices.get(node.device)?,
+            command: text::command(plan, &[]),
+            fresh: self.options.force.contains(&id),
+        })
+    }
+
+    /// Takes one message from a worker.
+    fn listen(&mut self, receiver: &Receiver<Message>) {
+        match receiver.recv() {
+            Ok(Message::Progress(id, progress)) => {
+                let name = self.session.plan.nodes[id].name.clone();
+                (self.emit)(Event::Progress {
+                    stage: name.stage,
+                    axes: name.axes,
+                    progress,
+                });
+            }
+            Ok(Message::Ended(id, result)) => self.ended(id, *result),
+            // Impossible while a worker runs; leaving the loop is the only sane answer.
+            Err(_) => self.running.clear(),
+        }
+    }
+
+    fn ended(&mut self, id: usize, result: Result<Done, Failure>) {
+        let Some(running) = self.running.remove(&id) else {
+            return;
+        };
+        self.pool.give_back(running.slots);
+        let name = self.session.plan.nodes[id].name.clone();
+        match result {
+            Ok(done) => {
+                if done.worked {
+                    self.summary.ran += 1;
+                } else {
+                    self.summary.cached += 1;
+                }
+                let record = done.record;
+                let (key, status) = (record.key, record.status.clone());
+                let settled = Settled {
+                    keyed: running.keyed,
+                    record,
+                };
+                let path = self.finisher.published_at(id);
+                let mut open: BTreeSet<usize> = self.settle(id, settled).into_iter().collect();
+                (self.emit)(match done.worked {
+                    true => Event::Finished {
+                        stage: name.stage,
+                        axes: name.axes,
+                        key,
+                        status,
+                        seconds: done.seconds,
+                        path,
+                    },
+                    false => Event::Cached {
+                        stage: name.stage,
+                        axes: name.axes,
+                        key,
+                        status,
+                        device: None,
+                    },
+                });
+                while let Some(next) = open.pop_first() {
+                    open.extend(self.resolve(next));
+                }
+            }
+            Err(Failure {
+                error: StageError::Cancelled,
+                ..
+            }) => {}
+            Err(failure) => {
+                self.fail(id, &failure.error.to_string(), Some(&failure));
+            }
+        }
+    }
+
+    fn fail_unresolved(&mut self, id: usize, error: &ResolveError) {
+        self.ready.remove(&id);
+        self.fail(id, &error.to_string(), None);
+    }
+
+    fn fail(&mut self, id: usize, cause: &str, failure: Option<&Failure>) {
+        self.failed = true;
+        self.summary.failed += 1;
+        let name = self.session.plan.nodes[id].name.clone();
+        let rerun = text::command(self.session.plan, &[name.to_string()]);
+        (self.emit)(Event::Failed {
+            stage: name.stage,
+            axes: name.axes,
+            cause: cause.to_owned(),
+            log: failure
+                .filter(|f| !f.tail.is_empty())
+                .map(|f| f.log.clone()),
+            tail: failure.map(|f| f.tail.clone()).unwrap_or_default(),
+            rerun,
+        });
+    }
+
+    /// Counts what could not run because something it needs failed.
+    fn give_up_the_rest(&mut self) {
+        if self.failed {
+            self.summary.failed += self.waiting.len() + self.ready.len();
+        }
+        self.finisher.write(&self.settled, &mut *self.emit);
+    }
+}
+
+/// The nodes that `id` takes inputs from, each once.
+fn inputs_of(session: &Session<'_>, id: usize) -> BTreeSet<usize> {
+    let sources = session.plan.nodes[id].inputs.values();
+    let nodes = sources.filter_map(|source| match source {
+        Source::Nodes { nodes, .. } => Some(nodes.iter().copied()),
+        Source::Files { .. } => None,
+    });
+    nodes.flatten().collect()
+}

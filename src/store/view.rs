@@ -1,0 +1,133 @@
+//! Reading artifacts: a file is read where it lies, a folder is laid out read-only as a *view*.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::folder::{FileEntry, Links, Listing, Manifest, list};
+use super::write::{is_executable, is_sealed, make_folder, remove_tree, rename, seal};
+use super::{Notice, Store, StoreError, guard};
+use crate::stage::{Artifact, Format};
+
+impl Store {
+    /// Where an artifact can be read: a read-only file, or a read-only folder for [`Format::Folder`].
+    /// Its bytes are verified, once a process and again whenever they were touched.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] or [`StoreError::Corrupt`]: the artifact has to be made again (the next
+    /// [`Store::lookup`] of its key is a miss); [`StoreError::Io`] when it cannot be read.
+    pub fn path(&self, artifact: &Artifact) -> Result<PathBuf, StoreError> {
+        self.verify(&artifact.digest)?;
+        if artifact.format != Format::Folder {
+            return Ok(self.object_path(&artifact.digest));
+        }
+        let manifest = self.manifest(artifact)?;
+        for file in manifest.files.values() {
+            self.verify(&file.digest)?;
+        }
+        let view = self.views()?.join(artifact.digest.to_string());
+        if view.is_dir() {
+            if is_intact(&view, &manifest) {
+                return Ok(view);
+            }
+            (self.notice)(&Notice::DamagedView { path: view.clone() });
+        }
+        self.lay_out(&manifest, &view)?;
+        Ok(view)
+    }
+
+    /// The folder for views: in the store, or a private one where the store cannot be written.
+    fn views(&self) -> Result<PathBuf, StoreError> {
+        if self.private_views.get().is_none()
+            && let Ok(views) = self.folder("views")
+            && self.session().is_ok()
+        {
+            return Ok(views);
+        }
+        if let Some(private) = self.private_views.get() {
+            return Ok(private.path().to_path_buf());
+        }
+        let made = tempfile::tempdir().map_err(|e| StoreError::io(std::env::temp_dir(), e))?;
+        Ok(self.private_views.get_or_init(|| made).path().to_path_buf())
+    }
+
+    /// Makes a view anew, in private, and moves it to its place.
+    fn lay_out(&self, manifest: &Manifest, view: &Path) -> Result<(), StoreError> {
+        let _one_at_a_time = guard(&self.laying_out);
+        if view.is_dir() && is_intact(view, manifest) {
+            return Ok(());
+        }
+        let staged = match self.private_views.get() {
+            Some(private) => private.path().join("staged"),
+            None => self.session()?.fresh("view"),
+        };
+        make_folder(&staged)?;
+        for folder in &manifest.empty_folders {
+            make_folder(&staged.join(folder))?;
+        }
+        for (relative, file) in &manifest.files {
+            let place = staged.join(relative);
+            if let Some(parent) = place.parent() {
+                make_folder(parent)?;
+            }
+            self.lay_out_file(file, &place)?;
+        }
+        protect(&staged)?;
+        remove_tree(view).map_err(|e| StoreError::io(view, e))?;
+        if let Err(error) = rename(&staged, view) {
+            // Another process was faster.
+            remove_tree(&staged).map_err(|e| StoreError::io(&staged, e))?;
+            if !is_intact(view, manifest) {
+                return Err(error);
+            }
+        }
+        set_mode(view, 0o555)
+    }
+
+    /// A hard link to the object where it can be one, else a sealed copy.
+    fn lay_out_file(&self, file: &FileEntry, place: &Path) -> Result<(), StoreError> {
+        let object = self.object_path(&file.digest);
+        if !file.executable && fs::hard_link(&object, place).is_ok() {
+            return Ok(());
+        }
+        fs::copy(&object, place).map_err(|e| StoreError::io(place, e))?;
+        seal(place, file.executable)
+    }
+}
+
+/// Whether a view holds what the manifest says, and all of it untouched.
+fn is_intact(view: &Path, manifest: &Manifest) -> bool {
+    list(view, Links::Refuse).is_ok_and(
+        |Listing {
+             files,
+             empty_folders,
+         }| {
+            let as_laid_out: BTreeMap<_, _> = files
+                .iter()
+                .filter(|(_, found)| is_sealed(&found.meta))
+                .map(|(path, found)| (path, (found.meta.len(), is_executable(&found.meta))))
+                .collect();
+            files.len() == manifest.files.len()
+                && empty_folders == manifest.empty_folders
+                && manifest.files.iter().all(|(path, file)| {
+                    as_laid_out.get(path) == Some(&(file.bytes, file.executable))
+                })
+        },
+    )
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), StoreError> {
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| StoreError::io(path, e))
+}
+
+/// Makes the folders below `root` read-only. `root` itself must stay writable until it is renamed.
+fn protect(root: &Path) -> Result<(), StoreError> {
+    for entry in walkdir::WalkDir::new(root).min_depth(1) {
+        let entry = entry.map_err(|e| StoreError::io(root, e.into()))?;
+        if entry.file_type().is_dir() {
+            set_mode(entry.path(), 0o555)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,409 @@
+//! What runs again and what does not, and what retake says about it.
+
+use std::fs;
+
+use crate::support::{Project, files};
+
+/// Three commands in a row: `numbers` → `sorted` → `total`.
+const CHAIN: &str = "\
+name: chain
+vars: {factor: 2}
+stages:
+  numbers:
+    kind: command
+    with:
+      run: for i in 3 1 2; do echo $((i * ${factor})); done > out/numbers.txt
+      outputs: {numbers: numbers.txt}
+  sorted:
+    kind: command
+    inputs: {numbers: numbers}
+    with:
+      run: sort -n in/numbers > out/sorted.txt
+      outputs: {sorted: sorted.txt}
+  total:
+    kind: command
+    inputs: {sorted: sorted}
+    publish: {total: total.txt}
+    with:
+      run: \"awk '{s += $1} END {print s}' in/sorted > out/total.txt\"
+      outputs: {total: total.txt}
+";
+
+#[test]
+fn a_second_run_runs_nothing() {
+    let project = Project::new(CHAIN);
+    assert_eq!(project.run(&[]).ran(), ["numbers", "sorted", "total"]);
+    assert_eq!(project.read("total.txt"), "12\n");
+    let again = project.run(&[]);
+    assert!(again.ran().is_empty());
+    assert_eq!(again.cached(), ["numbers", "sorted", "total"]);
+}
+
+#[test]
+fn comments_key_order_and_descriptions_change_nothing() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    project.edit("name: chain", "# a comment\nname: chain");
+    project.edit(
+        "    kind: command\n    inputs: {numbers: numbers}\n",
+        "    description: in order\n    inputs: {numbers: numbers}\n    kind: command\n",
+    );
+    assert!(project.run(&[]).ran().is_empty());
+}
+
+#[test]
+fn renaming_a_stage_runs_nothing() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    project.edit("  sorted:\n", "  ordered:\n");
+    project.edit("inputs: {sorted: sorted}", "inputs: {sorted: ordered}");
+    assert!(project.run(&[]).ran().is_empty());
+}
+
+#[test]
+fn a_changed_var_runs_what_depends_on_it_and_an_old_value_runs_nothing() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    assert_eq!(
+        project.run(&["--set", "factor=3"]).ran(),
+        ["numbers", "sorted", "total"]
+    );
+    assert_eq!(project.read("total.txt"), "18\n");
+    assert!(
+        project.run(&[]).ran().is_empty(),
+        "the old value's results are still there"
+    );
+    assert_eq!(
+        project.read("total.txt"),
+        "12\n",
+        "published files follow the run"
+    );
+}
+
+#[test]
+fn a_stage_that_gives_the_same_bytes_again_leaves_what_follows_cached() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    project.edit("for i in 3 1 2", "for i in 1 2 3");
+    project.edit("sort -n in/numbers", "sort -n < in/numbers");
+    assert_eq!(
+        project.run(&[]).ran(),
+        ["numbers", "sorted"],
+        "`total` sees the same bytes"
+    );
+}
+
+#[test]
+fn two_stages_that_do_the_same_work_share_one_record() {
+    let project = Project::new(CHAIN);
+    let text = project.read("pipeline.yaml");
+    let copy = text
+        .split_once("  sorted:\n")
+        .expect("the stage")
+        .1
+        .split_once("  total:\n")
+        .expect("the next")
+        .0;
+    project.write("pipeline.yaml", &format!("{text}  twin:\n{copy}"));
+    let events = project.run(&["--jobs", "4"]);
+    assert_eq!(
+        events.ran().len(),
+        3,
+        "one of the twins is taken from the other"
+    );
+}
+
+#[test]
+fn touching_a_file_input_runs_nothing_and_changing_it_does() {
+    let project = Project::new(
+        "name: file\nstages:\n  count:\n    kind: command\n    inputs: {text: \"file:words.txt\"}\n    \
+         with: {run: wc -w < in/text > out/n.txt, outputs: {n: n.txt}}\n",
+    );
+    project.write("words.txt", "one two\n");
+    assert_eq!(project.run(&[]).ran(), ["count"]);
+    let file = fs::File::options()
+        .write(true)
+        .open(project.path("words.txt"))
+        .expect("the file");
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(60))
+        .expect("touched");
+    assert!(project.run(&[]).ran().is_empty());
+    project.write("words.txt", "one two three\n");
+    assert_eq!(project.run(&[]).ran(), ["count"]);
+}
+
+#[test]
+fn a_corrupt_object_is_never_used_and_made_again() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    let before = project.digests(&[]);
+    for object in files(&project.path(".retake/objects")) {
+        let mut permissions = fs::metadata(&object).expect("metadata").permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
+        fs::set_permissions(&object, permissions).expect("writable");
+        fs::write(&object, "damaged").expect("damaged");
+    }
+    fs::remove_file(project.path("total.txt")).expect("removed");
+    // Nothing needs the bytes of `numbers` until something below it runs; forced, it must not use them.
+    project.run(&["--force"]);
+    assert_eq!(project.read("total.txt"), "12\n");
+    assert_eq!(project.digests(&[]), before);
+}
+
+#[test]
+fn a_deleted_object_is_made_again_without_a_word_from_the_user() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    for object in files(&project.path(".retake/objects")) {
+        fs::remove_file(object).expect("removed");
+    }
+    let said = project.retake(&["plan", "pipeline.yaml"]);
+    assert!(said.out.contains("numbers"), "{said:?}");
+    assert_eq!(project.run(&[]).ran(), ["numbers", "sorted", "total"]);
+}
+
+#[test]
+fn plan_and_status_say_what_would_run_and_run_nothing() {
+    let project = Project::new(CHAIN);
+    let plan = project.retake(&["plan", "pipeline.yaml"]);
+    assert_eq!(plan.code, Some(0));
+    assert!(
+        plan.out.contains("run       numbers — never run"),
+        "{}",
+        plan.out
+    );
+    assert!(
+        plan.out.contains("maybe     sorted — waits for numbers"),
+        "{}",
+        plan.out
+    );
+    assert_eq!(
+        project
+            .retake(&["plan", "pipeline.yaml", "--exit-code"])
+            .code,
+        Some(3)
+    );
+    assert!(files(&project.path(".retake/objects")).is_empty());
+    project.run(&[]);
+    assert_eq!(
+        project
+            .retake(&["status", "pipeline.yaml", "--exit-code"])
+            .code,
+        Some(0)
+    );
+    let plan = project.retake(&["plan", "pipeline.yaml"]);
+    assert_eq!(plan.out, "nothing to do: 3 cached\n");
+}
+
+#[test]
+fn explain_names_the_setting_with_its_old_and_new_value() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    project.edit("sort -n in/numbers", "sort -rn in/numbers");
+    let said = project.retake(&["explain", "pipeline.yaml", "sorted"]);
+    assert!(
+        said.out.contains(
+            "with.run: sort -n in/numbers > out/sorted.txt → sort -rn in/numbers > out/sorted.txt"
+        ),
+        "{}",
+        said.out
+    );
+    project.run(&["sorted"]);
+    let said = project.retake(&["explain", "pipeline.yaml", "total"]);
+    assert!(
+        said.out
+            .contains("input sorted changed: sorted was re-taken"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn a_failed_stage_is_named_with_its_log_and_how_to_run_it_again() {
+    let project = Project::new(CHAIN);
+    project.edit("sort -n in/numbers", "echo went wrong >&2; exit 3; sort");
+    let said = project.retake(&["run", "pipeline.yaml"]);
+    assert_eq!(said.code, Some(1));
+    for part in [
+        "failed    sorted: the command ended with exit code 3",
+        "| went wrong",
+        "log: ",
+        "again: retake run pipeline.yaml sorted",
+    ] {
+        assert!(said.err.contains(part), "`{part}` is not in {}", said.err);
+    }
+    let status = project.retake(&["status", "pipeline.yaml"]);
+    assert!(status.out.contains("failed    sorted"), "{}", status.out);
+}
+
+#[test]
+fn keep_going_runs_what_does_not_need_the_failed_stage() {
+    let project = Project::new(CHAIN);
+    project.edit("sort -n in/numbers", "exit 1; sort");
+    let text = project.read("pipeline.yaml");
+    project.write(
+        "pipeline.yaml",
+        &format!("{text}  zother:\n    kind: command\n    with: {{run: sleep 0.3; echo 1 > out/a, outputs: {{a: a}}}}\n"),
+    );
+    let said = project.retake(&["run", "pipeline.yaml", "--keep-going", "--json"]);
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.out
+            .contains("\"event\":\"finished\",\"stage\":\"zother\""),
+        "{}",
+        said.out
+    );
+    let done = said.out.lines().last().expect("an event");
+    assert!(
+        done.contains("\"ran\":2") && done.contains("\"failed\":2"),
+        "{done}"
+    );
+}
+
+#[test]
+fn a_published_file_edited_by_hand_is_kept_in_the_trash() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    project.write("total.txt", "13, by hand\n");
+    let said = project.retake(&["run", "pipeline.yaml"]);
+    assert!(said.err.contains("edited by hand"), "{}", said.err);
+    assert_eq!(project.read("total.txt"), "12\n");
+    let trash = files(&project.path(".retake/trash"));
+    assert_eq!(trash.len(), 1);
+    assert_eq!(
+        fs::read_to_string(&trash[0]).expect("text"),
+        "13, by hand\n"
+    );
+}
+
+#[test]
+fn the_lock_file_is_stable_and_locked_runs_refuse_a_difference() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    let lock = project.read("pipeline.lock");
+    fs::remove_dir_all(project.path(".retake")).expect("removed");
+    project.run(&["--locked"]);
+    assert_eq!(project.read("pipeline.lock"), lock);
+    project.run(&["--set", "factor=5"]);
+    assert_eq!(
+        project.read("pipeline.lock"),
+        lock,
+        "runs with --set do not write it"
+    );
+    project.edit("sort -n", "sort -g");
+    assert_eq!(
+        project.retake(&["run", "pipeline.yaml", "--locked"]).code,
+        Some(3)
+    );
+}
+
+#[test]
+fn commands_see_their_inputs_and_nothing_else() {
+    let project = Project::new(
+        "name: bare\nstages:\n  look:\n    kind: command\n    inputs: {text: \"file:given.txt\"}\n    \
+         with: {run: 'ls > out/ls; ls in >> out/ls; cat hidden.txt || true; echo \"$SECRET$WORD\" >> out/ls', outputs: {ls: ls}, env: {WORD: hello}}\n    \
+         publish: {ls: seen.txt}\n",
+    );
+    project.write("given.txt", "");
+    project.write("hidden.txt", "");
+    let mut command = project.command(&["run", "pipeline.yaml"]);
+    assert!(
+        command
+            .env("SECRET", "leak")
+            .status()
+            .expect("it runs")
+            .success()
+    );
+    assert_eq!(project.read("seen.txt"), "in\nout\ntext\nhello\n");
+}
+
+#[test]
+fn interrupting_a_run_ends_its_commands_and_exits_with_130() {
+    let project = Project::new(
+        "name: slow\nstages:\n  slow:\n    kind: command\n    \
+         with: {run: 'touch ${file}; sleep 30; echo 1 > out/a', outputs: {a: a}}\nvars: {file: /dev/null}\n",
+    );
+    let flag = project.path("started");
+    let set = format!("file={}", flag.display());
+    let mut child = project
+        .command(&["run", "pipeline.yaml", "--set", &set])
+        .spawn()
+        .expect("it starts");
+    let begun = std::time::Instant::now();
+    while !flag.exists() {
+        assert!(begun.elapsed().as_secs() < 20, "the command did not start");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("signalled");
+    let status = child.wait().expect("it ends");
+    assert_eq!(status.code(), Some(130));
+    assert!(
+        begun.elapsed().as_secs() < 25,
+        "it did not wait for the command"
+    );
+}
+
+#[test]
+fn a_missing_file_stops_a_run_before_it_starts_and_blocks_a_node_in_the_plan() {
+    let project = Project::new(
+        "name: gone\nstages:\n  a:\n    kind: command\n    with: {run: echo 1 > out/a, outputs: {a: a}}\n  \
+         b:\n    kind: command\n    inputs: {text: \"file:nowhere.txt\"}\n    with: {run: cp in/text out/b, outputs: {b: b}}\n",
+    );
+    let said = project.retake(&["run", "pipeline.yaml"]);
+    assert_eq!(said.code, Some(2));
+    assert!(
+        said.err.contains("missing file") && said.err.contains("nowhere.txt"),
+        "{}",
+        said.err
+    );
+    let plan = project.retake(&["plan", "pipeline.yaml"]);
+    assert_eq!(plan.code, Some(0));
+    assert!(
+        plan.out.contains("blocked   b — missing file"),
+        "{}",
+        plan.out
+    );
+    assert_eq!(
+        project.run(&["a"]).ran(),
+        ["a"],
+        "a target that needs no missing file runs"
+    );
+}
+
+#[test]
+fn asking_for_a_gpu_that_is_not_there_is_a_clear_error() {
+    if retake::device::open(retake::device::DeviceRequest::Cuda(0)).is_ok() {
+        return;
+    }
+    let project = Project::new(CHAIN);
+    let said = project.retake(&["run", "pipeline.yaml", "--device", "cuda"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("--device cpu"), "{}", said.err);
+}
+
+#[test]
+fn get_copies_an_artifact_out_of_the_store() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    assert_eq!(
+        project
+            .retake(&["get", "pipeline.yaml", "sorted", "here.txt"])
+            .code,
+        Some(0)
+    );
+    assert_eq!(project.read("here.txt"), "2\n4\n6\n");
+    let taken = project.retake(&["get", "pipeline.yaml", "sorted:sorted", "here.txt"]);
+    assert_eq!(taken.code, Some(2), "it does not overwrite");
+    let unknown = project.retake(&["get", "pipeline.yaml", "sorted:nothing", "there.txt"]);
+    assert!(unknown.err.contains("it has sorted"), "{}", unknown.err);
+}
+
+#[test]
+fn a_bad_pipeline_exits_with_2_and_leaves_no_store() {
+    let project = Project::new("name: bad\nstages:\n  a: {kind: comand}\n");
+    let said = project.retake(&["run", "pipeline.yaml"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("command"), "{}", said.err);
+    assert!(!project.path(".retake").exists());
+}
