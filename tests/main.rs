@@ -1,5 +1,17 @@
 //! All integration tests, in one binary: linking polars and candle once is enough.
 
+mod cache;
+mod layers;
+mod metric;
+mod ops;
+mod train;
+mod report;
+mod report_stage;
+mod stage_support;
+mod pipelines;
+mod readme;
+mod report;
+mod support;
 #![allow(
     clippy::unwrap_used,
     clippy::float_cmp,

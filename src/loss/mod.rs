@@ -1,1 +1,7 @@
-//! loss
+//! Training objectives on logits: one family a file, each an enum with an exhaustive match.
+
+mod classifier;
+mod gan;
+
+pub use classifier::ClassifierLoss;
+pub use gan::GanLoss;

@@ -1,37 +1,105 @@
-//! `kind: train` (placeholder, being written).
+//! `kind: train`: trains a model on images, one epoch at a time, and never an epoch twice.
+//!
+//! The settings are in [`config`], their checks in [`check`]; [`ledger`] is what the store keeps of a
+//! trajectory, and [`drive`] trains what is missing of it.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+mod check;
+mod config;
+mod drive;
+mod ledger;
+mod outcome;
+mod prepare;
+
+use std::path::Path;
+
+pub use config::{LossName, OptimiserName, Precision, TaskName, TrainConfig};
 
 use super::{
-    DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Outcome, OutputSpec, StageCtx,
+    DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Memo, Outcome, OutputSpec, Slots, StageCtx,
     StageError,
 };
+use crate::model::ModelError;
+use crate::train::TrainError;
+use ledger::Ledger;
 
-/// Settings of a train stage.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TrainConfig {}
+/// Cores that a training run makes good use of.
+const CORES: usize = 4;
 
 impl Kind for TrainConfig {
     const NAME: &'static str = "train";
     const VERSION: u32 = 1;
+
     fn inputs(&self) -> Vec<InputSpec> {
-        Vec::new()
+        let mut inputs = vec![InputSpec::required("data", &[Format::Data, Format::Recipe])];
+        if self.task == TaskName::Classifier {
+            inputs.push(InputSpec::optional("validation", &[Format::Data]));
+        }
+        inputs
     }
+
     fn outputs(&self) -> Vec<OutputSpec> {
-        vec![OutputSpec::new("model", Format::Model)]
+        vec![
+            OutputSpec::new("model", Format::Model),
+            OutputSpec::new("checkpoints", Format::Folder),
+            OutputSpec::new("history", Format::Table),
+        ]
     }
+
     fn uses_seed(&self) -> bool {
-        false
+        true
     }
+
     fn uses_device(&self) -> bool {
-        false
+        true
     }
-    fn check(&self, _inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
-        Ok(DataSchema::default())
+
+    fn resolve(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
+        self.model.resolve(root).map_err(|error| {
+            let mut fault = Fault::at("model", error.to_string());
+            if let ModelError::MissingFile { path } = error {
+                fault.missing_file = Some(path);
+            }
+            vec![fault]
+        })
     }
-    fn run(&self, _ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
-        Err(StageError::Failed("being written".to_owned()))
+
+    fn check(&self, inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
+        let data = inputs.get("data").cloned().unwrap_or_default();
+        let faults = check::faults(self, &data);
+        if faults.is_empty() { Ok(data) } else { Err(faults) }
+    }
+
+    fn slots(&self) -> Slots {
+        Slots { cpu: CORES, ..Slots::default() }
+    }
+
+    fn extent(&self) -> &'static [&'static str] {
+        &["epochs", "checkpoint_every"]
+    }
+
+    fn reach(&self) -> u64 {
+        self.epochs
+    }
+
+    fn recall(&self, ctx: &StageCtx<'_>, memo: &dyn Memo) -> Result<Option<Outcome>, StageError> {
+        outcome::assemble(self, &Ledger::new(memo, ctx.trajectory))
+    }
+
+    fn run(&self, ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
+        let timings = drive::train(self, ctx)?;
+        let assembled = outcome::assemble(self, &Ledger::new(ctx.memo, ctx.trajectory))?;
+        let outcome = assembled.ok_or_else(|| {
+            StageError::Failed("the store lost a part of the training run while it was made".to_owned())
+        })?;
+        Ok(Outcome { timings, ..outcome })
+    }
+}
+
+impl From<TrainError> for StageError {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Tensor(error) => Self::Tensor(error),
+            other => Self::Failed(other.to_string()),
+        }
     }
 }

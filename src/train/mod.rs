@@ -1,1 +1,60 @@
-//! train
+//! Training: tasks, optimisers, history, resume states, and the rule of trajectories.
+//!
+//! A [`Task`] makes optimiser steps on a [`Learner`], which holds everything that a step changes: networks,
+//! optimisers, counters. A learner saved after an epoch and restored goes on with the same bytes as
+//! one that never stopped, because randomness comes from streams indexed by its counters.
+
+mod classifier;
+mod epoch;
+mod error;
+mod gan;
+mod gradients;
+pub mod history;
+mod learner;
+mod optimiser;
+mod state;
+pub mod trajectory;
+
+pub use classifier::Classifier;
+pub use epoch::{EpochEnd, run_epoch};
+pub use error::TrainError;
+pub use gan::Gan;
+pub use gradients::Gradients;
+pub use history::{History, Row};
+pub use learner::{Descent, Learner};
+pub use optimiser::{Adam, Optimiser, OptimiserSpec};
+
+use crate::data::Batch;
+
+/// What a model is trained for: how a batch becomes optimiser steps, and what is measured on the way.
+pub trait Task {
+    /// The history's columns after `step` and `epoch`.
+    fn columns(&self) -> &'static [&'static str];
+
+    /// One step of every network on `batch`.
+    fn step(&self, learner: &mut Learner, batch: &Batch) -> Result<Step, TrainError>;
+
+    /// Completes the figures of an epoch's last step with what is measured once an epoch.
+    fn finish_epoch(&self, learner: &Learner, last: &mut Row) -> Result<(), TrainError> {
+        let _ = (learner, last);
+        Ok(())
+    }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// One figure a column of the task.
+    Done(Vec<Option<f32>>),
+    /// A loss or gradient became NaN or infinite.
+    Diverged {
+        /// the column that did
+        term: &'static str,
+    },
+}
+
+/// The step has diverged in the first of `terms` that is not finite, if one is.
+fn not_finite(terms: &[(&'static str, f32)]) -> Option<Step> {
+    let bad = terms.iter().find(|(_, value)| !value.is_finite());
+    bad.map(|(term, _)| Step::Diverged { term })
+}

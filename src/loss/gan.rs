@@ -1,0 +1,36 @@
+//! Losses of a generator and a discriminator that play against each other.
+
+use candle_core::{Result, Tensor};
+
+use crate::ops::bce_with_logits;
+
+/// What both networks of a GAN minimise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GanLoss {
+    /// Binary cross-entropy; the generator's form is the non-saturating one, -log D(G(z))
+    /// (Goodfellow et al. 2014, section 3).
+    Bce,
+}
+
+impl GanLoss {
+    /// The discriminator's loss on images of the data set, a scalar; `logits` (N, …).
+    pub fn real(self, logits: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Bce => bce_with_logits(logits, &logits.ones_like()?.detach()),
+        }
+    }
+
+    /// The discriminator's loss on the generator's images, a scalar; `logits` (N, …).
+    pub fn fake(self, logits: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Bce => bce_with_logits(logits, &logits.zeros_like()?.detach()),
+        }
+    }
+
+    /// The generator's loss, a scalar, from the discriminator's `logits` (N, …) on its images.
+    pub fn generator(self, logits: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Bce => bce_with_logits(logits, &logits.ones_like()?.detach()),
+        }
+    }
+}
