@@ -3,6 +3,7 @@
 mod cache;
 mod layers;
 mod metric;
+mod model;
 mod ops;
 mod train;
 mod report;

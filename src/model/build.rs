@@ -35,11 +35,11 @@ pub(super) struct Built {
 }
 
 impl Built {
-    pub fn new(shape: Vec<usize>, forward: impl Forward + 'static) -> Result<Self, ShapeError> {
-        Ok(Self {
+    pub fn new(shape: Vec<usize>, forward: impl Forward + 'static) -> Self {
+        Self {
             shape,
             forward: Box::new(forward),
-        })
+        }
     }
 }
 
@@ -248,7 +248,7 @@ impl Builder<'_> {
     pub fn block(&mut self, layers: &[LayerSpec], input: &[usize]) -> Result<Built, ShapeError> {
         let path = self.path.clone();
         let (sequence, shape) = self.sequence(&path, layers, input.to_vec())?;
-        Built::new(shape, sequence)
+        Ok(Built::new(shape, sequence))
     }
 
     fn one(&mut self, path: &str, layer: &LayerSpec, input: &[usize]) -> Result<Built, ShapeError> {

@@ -113,7 +113,7 @@ impl Dim {
                 .checked_mul(value)
                 .ok_or_else(|| format!("the size `{self}` is too large"))?;
         }
-        if product % self.over != 0 {
+        if !product.is_multiple_of(self.over) {
             return Err(format!(
                 "the size `{self}` is {product}/{}, not a whole number",
                 self.over

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use indexmap::IndexMap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::dims::Dims;
@@ -64,11 +64,13 @@ impl SavedModel {
             }
         }
         let views = tensors.iter().map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes)
-                .expect("as many bytes as the shape has numbers");
-            (name, view)
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes)?;
+            Ok((name, view))
         });
-        let header = serde_json::to_string(&self.header).expect("a header has string keys only");
+        let views = views
+            .collect::<Result<Vec<_>, SafeTensorError>>()
+            .map_err(|error| damaged(path, error))?;
+        let header = serde_json::to_string(&self.header).map_err(|error| damaged(path, error))?;
         // One entry: a map of several would be written in an order of its own.
         let metadata = HashMap::from([(HEADER.to_owned(), header)]);
         let bytes =

@@ -89,9 +89,13 @@ impl ModelSpec {
     }
 
     /// The preset of this name.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "presets are part of the program, and a test reads each"
+    )]
     pub fn preset(name: &str) -> Option<Self> {
         let text = preset::text(name)?;
-        Some(Self::from_yaml(text).expect("presets are part of the program; a test reads each"))
+        Some(Self::from_yaml(text).expect("an embedded preset is a model"))
     }
 
     /// Reads a model from YAML.

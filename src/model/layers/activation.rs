@@ -51,28 +51,28 @@ where
 
 impl Layer for Relu {
     fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
-        Built::new(input.to_vec(), Elementwise(ops::relu))
+        Ok(Built::new(input.to_vec(), Elementwise(ops::relu)))
     }
 }
 
 impl Layer for LeakyRelu {
     fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
         let slope = self.slope;
-        Built::new(
+        Ok(Built::new(
             input.to_vec(),
             Elementwise(move |x: &Tensor| ops::leaky_relu(x, slope)),
-        )
+        ))
     }
 }
 
 impl Layer for Tanh {
     fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
-        Built::new(input.to_vec(), Elementwise(ops::tanh))
+        Ok(Built::new(input.to_vec(), Elementwise(ops::tanh)))
     }
 }
 
 impl Layer for Sigmoid {
     fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
-        Built::new(input.to_vec(), Elementwise(ops::sigmoid))
+        Ok(Built::new(input.to_vec(), Elementwise(ops::sigmoid)))
     }
 }

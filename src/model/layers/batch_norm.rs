@@ -61,7 +61,7 @@ impl Layer for BatchNorm {
             mean: builder.buffer("running_mean", &[channels], Role::Zero)?,
             variance: builder.buffer("running_var", &[channels], Role::RunningVariance)?,
         };
-        Built::new(input.to_vec(), computation)
+        Ok(Built::new(input.to_vec(), computation))
     }
 }
 

@@ -42,13 +42,13 @@ impl Layer for Concat {
         }
         let mut shape = vec![channels + more];
         shape.extend(rest);
-        Built::new(
+        Ok(Built::new(
             shape,
             Computation {
                 input: self.input.clone(),
                 layers,
             },
-        )
+        ))
     }
 }
 

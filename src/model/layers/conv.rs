@@ -97,7 +97,10 @@ impl Layer for Conv {
             padding: self.padding.into(),
             groups: self.groups,
         };
-        Built::new(vec![out, height, width], Computation { weight, bias, conv })
+        Ok(Built::new(
+            vec![out, height, width],
+            Computation { weight, bias, conv },
+        ))
     }
 }
 

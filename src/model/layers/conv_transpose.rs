@@ -110,7 +110,7 @@ impl Layer for ConvTranspose {
             padding: padding.into(),
             groups: self.groups,
         };
-        Built::new(
+        Ok(Built::new(
             vec![out, out_height, out_width],
             Computation {
                 weight,
@@ -118,7 +118,7 @@ impl Layer for ConvTranspose {
                 conv,
                 extra,
             },
-        )
+        ))
     }
 }
 

@@ -36,14 +36,14 @@ impl Layer for Dropout {
             return Err(builder.misfit(format_args!("needs p in [0, 1), but has {}", self.p)));
         }
         let path = builder.path().to_owned();
-        Built::new(
+        Ok(Built::new(
             input.to_vec(),
             Computation {
                 p: self.p,
                 always: self.always,
                 path,
             },
-        )
+        ))
     }
 }
 

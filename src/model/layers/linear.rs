@@ -50,7 +50,7 @@ impl Layer for Linear {
             .bias
             .then(|| builder.parameter("bias", &[out], bias))
             .transpose()?;
-        Built::new(vec![out], Computation { weight, bias })
+        Ok(Built::new(vec![out], Computation { weight, bias }))
     }
 }
 

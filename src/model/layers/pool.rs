@@ -91,13 +91,13 @@ impl Window {
             return Err(builder.misfit("has a padding of more than half its kernel"));
         }
         let (height, width) = slide(input, kernel, stride, padding, builder)?;
-        Built::new(
+        Ok(Built::new(
             vec![input[0], height, width],
             Computation {
                 window: self.clone(),
                 operation,
             },
-        )
+        ))
     }
 }
 
@@ -134,7 +134,7 @@ struct Mean;
 impl Layer for GlobalAvgPool {
     fn build(&self, input: &[usize], builder: &mut Builder<'_>) -> Result<Built, ShapeError> {
         let [channels, ..] = image(input, builder)?;
-        Built::new(vec![channels], Mean)
+        Ok(Built::new(vec![channels], Mean))
     }
 }
 

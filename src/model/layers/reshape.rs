@@ -46,7 +46,7 @@ struct Computation(Vec<usize>);
 impl Layer for Flatten {
     fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
         let shape = vec![input.iter().product()];
-        Built::new(shape.clone(), Computation(shape))
+        Ok(Built::new(shape.clone(), Computation(shape)))
     }
 }
 
@@ -80,7 +80,7 @@ impl Layer for Reshape {
                 )));
             }
         }
-        Built::new(shape.clone(), Computation(shape))
+        Ok(Built::new(shape.clone(), Computation(shape)))
     }
 }
 

@@ -36,7 +36,7 @@ impl Layer for Residual {
                 text(&around)
             )));
         }
-        Built::new(through, Computation { layers, shortcut })
+        Ok(Built::new(through, Computation { layers, shortcut }))
     }
 }
 

@@ -33,9 +33,10 @@ impl Layer for Upsample {
             width.checked_mul(self.scale),
         );
         match sides {
-            (Some(height), Some(width)) if self.scale > 0 => {
-                Built::new(vec![channels, height, width], Computation(self.scale))
-            }
+            (Some(height), Some(width)) if self.scale > 0 => Ok(Built::new(
+                vec![channels, height, width],
+                Computation(self.scale),
+            )),
             _ => Err(builder.misfit(format_args!(
                 "cannot scale {} by {}",
                 text(input),
