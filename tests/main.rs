@@ -1,1 +1,9 @@
 //! All integration tests, in one binary: linking polars and candle once is enough.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test that fails should say where, and equal bytes mean equal numbers"
+)]
+
+mod store;
