@@ -31,3 +31,4 @@ mod report_stage;
 mod stage_support;
 mod support;
 mod training;
+mod store;
