@@ -1,21 +1,18 @@
 //! All integration tests, in one binary: linking polars and candle once is enough.
 
-mod cache;
-mod layers;
-mod metric;
-mod ops;
-mod train;
-mod report;
-mod report_stage;
-mod stage_support;
-mod pipelines;
-mod readme;
-mod report;
-mod support;
 #![allow(
     clippy::unwrap_used,
     clippy::float_cmp,
     reason = "a test that fails should say where, and equal bytes mean equal numbers"
 )]
 
+mod cache;
 mod data;
+mod layers;
+mod metric;
+mod ops;
+mod pipelines;
+mod readme;
+mod report;
+mod support;
+mod train;
