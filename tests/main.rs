@@ -10,6 +10,7 @@ mod cache;
 mod data;
 mod layers;
 mod metric;
+mod model;
 mod ops;
 mod pipelines;
 mod readme;

@@ -1,0 +1,307 @@
+use candle_core::{DType, Device, Tensor};
+use retake::model::{Dims, Init, Inputs, Mode, ModelError, ModelSpec, Network};
+use retake::rng::Stream;
+
+use super::{dims, one, read};
+
+fn draw(purpose: &str, shape: &[usize]) -> Tensor {
+    let mut values = vec![0.0; shape.iter().product()];
+    Stream::new(5, purpose, 0).fill_normal(&mut values);
+    Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")
+}
+
+fn build(spec: &ModelSpec, network: &str, dims: &Dims, init: Init) -> Network {
+    Network::new(
+        network,
+        &spec.networks[network],
+        dims,
+        init,
+        3,
+        &Device::Cpu,
+    )
+    .expect("a network")
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().and_then(|t| t.to_vec1()).expect("f32")
+}
+
+fn mean_and_deviation(values: &[f32]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+    let variance = values
+        .iter()
+        .map(|v| (f64::from(*v) - mean).powi(2))
+        .sum::<f64>()
+        / n;
+    (mean, variance.sqrt())
+}
+
+#[test]
+fn every_preset_gives_what_inference_said() {
+    for name in ModelSpec::presets() {
+        let side = if name.ends_with("-64") { 64 } else { 32 };
+        let spec = ModelSpec::preset(name).expect("a preset");
+        for (network, net) in &spec.networks {
+            let built = build(&spec, network, &dims(side), Init::Dcgan);
+            let inputs = Inputs::new()
+                .with("z", &draw("z", &[2, 100]))
+                .with("condition", &draw("condition", &[2, 24]))
+                .with("image", &draw("image", &[2, 3, side, side]));
+            let output = built.forward(&inputs, Mode::Train).expect("an output");
+            let shape = retake::model::output_shape(net, &dims(side)).expect("shapes fit");
+            assert_eq!(output.dims()[0], 2);
+            assert_eq!(output.dims()[1..], shape, "{name} {network}");
+            assert!(
+                values(&output).iter().all(|value| value.is_finite()),
+                "{name} {network}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_condition_changes_the_output() {
+    let spec = ModelSpec::preset("cdcgan-32").expect("a preset");
+    for network in ["generator", "discriminator"] {
+        let built = build(&spec, network, &dims(32), Init::Dcgan);
+        assert!(built.takes("condition"));
+        let output = |purpose: &str| {
+            let inputs = Inputs::new()
+                .with("z", &draw("z", &[2, 100]))
+                .with("image", &draw("image", &[2, 3, 32, 32]))
+                .with("condition", &draw(purpose, &[2, 24]));
+            values(&built.forward(&inputs, Mode::Eval).expect("an output"))
+        };
+        assert_ne!(output("one"), output("another"), "{network}");
+    }
+}
+
+#[test]
+fn initial_values_follow_the_rule_and_the_seed() {
+    let spec =
+        one("[{conv: {out: 64, kernel: 4}}, batch-norm, {conv-transpose: {out: 32, kernel: 4}}]");
+    let start = |init, seed| {
+        let built = Network::new(
+            "net",
+            &spec.networks["net"],
+            &dims(8),
+            init,
+            seed,
+            &Device::Cpu,
+        );
+        let built = built.expect("a network");
+        let parameters = built.parameters().iter();
+        parameters
+            .map(|p| (p.name.clone(), values(&p.var)))
+            .collect::<Vec<_>>()
+    };
+    let names: Vec<_> = start(Init::Dcgan, 1)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "layers.0.weight",
+            "layers.0.bias",
+            "layers.1.weight",
+            "layers.1.bias",
+            "layers.2.weight",
+            "layers.2.bias"
+        ]
+    );
+    assert_eq!(start(Init::Dcgan, 1), start(Init::Dcgan, 1));
+    assert_ne!(start(Init::Dcgan, 1)[0], start(Init::Dcgan, 2)[0]);
+
+    let dcgan = start(Init::Dcgan, 1);
+    let (mean, deviation) = mean_and_deviation(&dcgan[2].1);
+    assert!(
+        (mean - 1.0).abs() < 0.01 && (deviation - 0.02).abs() < 0.006,
+        "{mean} {deviation}"
+    );
+    let (mean, deviation) = mean_and_deviation(&dcgan[4].1);
+    assert!(
+        mean.abs() < 0.001 && (deviation - 0.02).abs() < 0.001,
+        "{mean} {deviation}"
+    );
+
+    // Uniform in ±1/√fan-in: 3·16 for the convolution, 32·16 for the transposed one.
+    let pytorch = start(Init::Pytorch, 1);
+    for (index, fan_in) in [(0, 48.0f64), (4, 512.0)] {
+        let bound = 1.0 / fan_in.sqrt();
+        let largest = pytorch[index]
+            .1
+            .iter()
+            .fold(0.0f32, |most, value| most.max(value.abs()));
+        assert!(
+            f64::from(largest) <= bound && f64::from(largest) > 0.98 * bound,
+            "{largest} {bound}"
+        );
+    }
+    assert!(
+        pytorch[2]
+            .1
+            .iter()
+            .all(|value| value.to_bits() == 1f32.to_bits())
+    );
+    assert!(pytorch[3].1.iter().all(|value| value.to_bits() == 0));
+
+    let (_, deviation) = mean_and_deviation(&start(Init::Kaiming, 1)[0].1);
+    let expected = (2.0f64 / (64.0 * 16.0)).sqrt();
+    assert!(
+        (deviation / expected - 1.0).abs() < 0.05,
+        "{deviation} {expected}"
+    );
+}
+
+#[test]
+fn running_statistics_move_in_training_only() {
+    let spec = one("[batch-norm]");
+    let built = build(
+        &spec,
+        "net",
+        &Dims {
+            channels: 1,
+            ..dims(1)
+        },
+        Init::Pytorch,
+    );
+    let batch =
+        Tensor::new(&[1f32, 3., 5., 7.], &Device::Cpu).and_then(|t| t.reshape((4, 1, 1, 1)));
+    let inputs = Inputs::new().with("image", &batch.expect("a tensor"));
+    let statistics = || -> Vec<f32> {
+        built
+            .buffers()
+            .iter()
+            .flat_map(|b| values(&b.var))
+            .collect()
+    };
+    built.forward(&inputs, Mode::Eval).expect("an output");
+    assert_eq!(statistics(), [0.0, 1.0]);
+    built
+        .forward_frozen(&inputs, Mode::Train)
+        .expect("an output");
+    // mean 4, unbiased variance 20/3: 0.1·4 and 0.9 + 0.1·20/3
+    let moved = statistics();
+    assert!(
+        (moved[0] - 0.4).abs() < 1e-6 && (moved[1] - 1.566_666_7).abs() < 1e-6,
+        "{moved:?}"
+    );
+    let output = values(&built.forward(&inputs, Mode::Eval).expect("an output"));
+    let expected = (1.0 - 0.4) / (1.566_666_7f32 + 1e-5).sqrt();
+    assert!((output[0] - expected).abs() < 1e-5, "{output:?} {expected}");
+}
+
+#[test]
+fn a_batch_of_one_value_has_no_variance() {
+    let spec = one("[batch-norm]");
+    let built = build(&spec, "net", &dims(1), Init::Pytorch);
+    let inputs = Inputs::new().with("image", &draw("image", &[1, 3, 1, 1]));
+    let error = built.forward(&inputs, Mode::Train).expect_err("one value");
+    assert!(
+        matches!(&error, ModelError::Layer { path, .. } if path == "layers.0"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_frozen_network_passes_gradients_to_its_input_alone() {
+    let spec = ModelSpec::preset("dcgan-32").expect("a preset");
+    let built = build(&spec, "discriminator", &dims(32), Init::Dcgan);
+    let image = candle_core::Var::from_tensor(&draw("image", &[2, 3, 32, 32])).expect("a variable");
+    let inputs = Inputs::new().with("image", &image);
+    let gradients = |output: Tensor| {
+        output
+            .sum_all()
+            .and_then(|sum| sum.backward())
+            .expect("gradients")
+    };
+    let open = gradients(built.forward(&inputs, Mode::Train).expect("an output"));
+    let frozen = gradients(
+        built
+            .forward_frozen(&inputs, Mode::Train)
+            .expect("an output"),
+    );
+    for parameter in built.parameters() {
+        assert!(open.get(&parameter.var).is_some(), "{}", parameter.name);
+        assert!(frozen.get(&parameter.var).is_none(), "{}", parameter.name);
+    }
+    let of_image =
+        |store: &candle_core::backprop::GradStore| values(store.get(&image).expect("a gradient"));
+    assert_eq!(of_image(&open), of_image(&frozen));
+}
+
+#[test]
+fn features_are_what_the_head_sees() {
+    let spec = ModelSpec::preset("resnet-8").expect("a preset");
+    let built = build(&spec, "classifier", &dims(32), Init::Kaiming);
+    let inputs = Inputs::new().with("image", &draw("image", &[2, 3, 32, 32]));
+    let (features, logits) = built.features(&inputs, Mode::Eval).expect("features");
+    assert_eq!(features.dims(), [2, 64]);
+    let [.., weight, bias] = built.parameters() else {
+        panic!("a head")
+    };
+    let head = features
+        .matmul(&weight.var.t().expect("transposed"))
+        .and_then(|y| y.broadcast_add(&bias.var))
+        .expect("logits");
+    for (ours, theirs) in values(&head).iter().zip(values(&logits)) {
+        assert!((ours - theirs).abs() < 1e-5, "{ours} {theirs}");
+    }
+    let gan = build(
+        &ModelSpec::preset("dcgan-32").expect("a preset"),
+        "discriminator",
+        &dims(32),
+        Init::Dcgan,
+    );
+    assert!(matches!(
+        gan.features(&inputs, Mode::Eval),
+        Err(ModelError::NoTap { .. })
+    ));
+}
+
+#[test]
+fn dropout_draws_by_sample_not_by_batch() {
+    let spec = one("[dropout: {p: 0.25}]");
+    let built = build(&spec, "net", &dims(16), Init::Pytorch);
+    let ones = |n: usize| Tensor::ones((n, 3, 16, 16), DType::F32, &Device::Cpu).expect("ones");
+    let drop = |n, first| {
+        let inputs = Inputs::new().with("image", &ones(n)).noise(9, first);
+        values(&built.forward(&inputs, Mode::Train).expect("an output"))
+    };
+    let four = drop(4, 0);
+    assert_eq!([drop(2, 0), drop(2, 2)].concat(), four);
+    let kept = four.iter().filter(|value| **value != 0.0);
+    assert!(kept.clone().all(|value| (value - 4.0 / 3.0).abs() < 1e-6));
+    let share = kept.count() as f64 / four.len() as f64;
+    assert!((share - 0.75).abs() < 0.03, "{share}");
+    let bare = Inputs::new().with("image", &ones(1));
+    assert!(
+        built.forward(&bare, Mode::Train).is_err(),
+        "no noise was named"
+    );
+    assert_eq!(
+        values(&built.forward(&bare, Mode::Eval).expect("an output")),
+        values(&ones(1))
+    );
+}
+
+#[test]
+fn wrong_inputs_are_named() {
+    let spec = read("networks: {net: {inputs: {z: [latent]}, layers: [relu]}}");
+    let built = build(&spec, "net", &dims(8), Init::Pytorch);
+    let missing = built
+        .forward(&Inputs::new(), Mode::Eval)
+        .expect_err("no input");
+    assert_eq!(
+        missing.to_string(),
+        "network `net` needs the input `z`, which it was not given"
+    );
+    let wrong = Inputs::new().with("z", &draw("z", &[2, 99]));
+    let wrong = built.forward(&wrong, Mode::Eval).expect_err("wrong shape");
+    assert_eq!(
+        wrong.to_string(),
+        "network `net`: input `z` has the shape [2, 99], expected a batch of [100]"
+    );
+}

@@ -1,0 +1,92 @@
+use candle_core::Device;
+use retake::model::{Init, ModelSpec, Network, infer, output_shape};
+
+use super::dims;
+
+/// Trainable parameters of a preset's network at `side` pixels.
+fn trainable(preset: &str, network: &str, side: usize) -> usize {
+    let spec = ModelSpec::preset(preset).expect("a preset");
+    let table = spec.table(&dims(side)).expect("shapes fit");
+    table.networks[network].trainable
+}
+
+#[test]
+fn the_published_parameter_counts_are_met() {
+    assert_eq!(trainable("cdcgan-64", "generator", 64), 3_773_312);
+    assert_eq!(trainable("cdcgan-64", "discriminator", 64), 2_868_992);
+    assert_eq!(trainable("dcgan-64", "generator", 64), 3_576_704);
+    assert_eq!(trainable("dcgan-64", "discriminator", 64), 2_765_568);
+}
+
+#[test]
+fn inference_counts_what_the_network_holds() {
+    for name in ModelSpec::presets() {
+        let side = if name.ends_with("-64") { 64 } else { 32 };
+        let spec = ModelSpec::preset(name).expect("a preset");
+        for (network, spec) in &spec.networks {
+            let rows = infer(spec, &dims(side)).expect("shapes fit");
+            let built = Network::new(network, spec, &dims(side), Init::Pytorch, 1, &Device::Cpu)
+                .expect("a network");
+            let count = |tensors: &[retake::model::Parameter]| -> usize {
+                tensors.iter().map(|tensor| tensor.var.elem_count()).sum()
+            };
+            let rows = rows.iter();
+            assert_eq!(
+                rows.clone().map(|row| row.trainable).sum::<usize>(),
+                count(built.parameters()),
+                "{name} {network}"
+            );
+            assert_eq!(
+                rows.map(|row| row.buffers).sum::<usize>(),
+                count(built.buffers()),
+                "{name} {network}"
+            );
+        }
+    }
+}
+
+#[test]
+fn presets_give_images_logits_and_classes() {
+    let shape = |preset: &str, network: &str, side| {
+        let spec = ModelSpec::preset(preset).expect("a preset");
+        output_shape(&spec.networks[network], &dims(side)).expect("shapes fit")
+    };
+    for (preset, side) in [
+        ("dcgan-64", 64),
+        ("cdcgan-64", 64),
+        ("dcgan-32", 32),
+        ("cdcgan-32", 32),
+    ] {
+        assert_eq!(shape(preset, "generator", side), [3, side, side]);
+        assert_eq!(shape(preset, "discriminator", side), [1]);
+    }
+    for side in [28, 32, 64] {
+        assert_eq!(shape("resnet-18-small", "classifier", side), [24]);
+        assert_eq!(shape("resnet-8", "classifier", side), [24]);
+    }
+}
+
+#[test]
+fn a_table_lists_layers_and_totals() {
+    let spec = ModelSpec::preset("resnet-8").expect("a preset");
+    let table = spec.table(&dims(32)).expect("shapes fit");
+    let classifier = &table.networks["classifier"];
+    assert_eq!(classifier.layers[0].path, "layers.0");
+    assert_eq!(classifier.layers[0].layer, "conv");
+    assert_eq!(classifier.layers[0].output_shape, [16, 32, 32]);
+    let inside = &classifier.layers[3];
+    assert_eq!(inside.path, "layers.3.residual.layers.0");
+    assert_eq!(inside.trainable, 16 * 16 * 9);
+    let container = classifier.layers.iter().find(|row| row.layer == "residual");
+    assert_eq!(container.expect("a residual").trainable, 0);
+    assert_eq!(
+        table.buffers,
+        2 * (16 * 3 + 32 * 3 + 64 * 3),
+        "mean and variance of nine batch norms"
+    );
+    let json = serde_json::to_value(&table).expect("JSON");
+    assert_eq!(
+        json["networks"]["classifier"]["layers"][1]["layer"],
+        "batch-norm"
+    );
+}
