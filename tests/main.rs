@@ -1,18 +1,5 @@
 //! All integration tests, in one binary: linking polars and candle once is enough.
 
-mod cache;
-mod layers;
-mod metric;
-mod model;
-mod ops;
-mod train;
-mod report;
-mod report_stage;
-mod stage_support;
-mod pipelines;
-mod readme;
-mod report;
-mod support;
 #![allow(
     clippy::unwrap_used,
     clippy::float_cmp,
@@ -23,6 +10,7 @@ mod cache;
 mod data;
 mod layers;
 mod metric;
+mod model;
 mod ops;
 mod pipelines;
 mod readme;
@@ -32,3 +20,5 @@ mod stage_support;
 mod support;
 mod training;
 mod store;
+mod support;
+mod train;

@@ -15,8 +15,8 @@ use std::path::Path;
 pub use config::{LossName, OptimiserName, Precision, TaskName, TrainConfig};
 
 use super::{
-    DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Memo, Outcome, OutputSpec, Slots, StageCtx,
-    StageError,
+    DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Memo, Outcome, OutputSpec, Slots,
+    StageCtx, StageError,
 };
 use crate::model::ModelError;
 use crate::train::TrainError;
@@ -66,11 +66,18 @@ impl Kind for TrainConfig {
     fn check(&self, inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
         let data = inputs.get("data").cloned().unwrap_or_default();
         let faults = check::faults(self, &data);
-        if faults.is_empty() { Ok(data) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(data)
+        } else {
+            Err(faults)
+        }
     }
 
     fn slots(&self) -> Slots {
-        Slots { cpu: CORES, ..Slots::default() }
+        Slots {
+            cpu: CORES,
+            ..Slots::default()
+        }
     }
 
     fn extent(&self) -> &'static [&'static str] {
@@ -89,7 +96,9 @@ impl Kind for TrainConfig {
         let timings = drive::train(self, ctx)?;
         let assembled = outcome::assemble(self, &Ledger::new(ctx.memo, ctx.trajectory))?;
         let outcome = assembled.ok_or_else(|| {
-            StageError::Failed("the store lost a part of the training run while it was made".to_owned())
+            StageError::Failed(
+                "the store lost a part of the training run while it was made".to_owned(),
+            )
         })?;
         Ok(Outcome { timings, ..outcome })
     }

@@ -38,7 +38,9 @@ impl Classifier {
     fn forward(&self, learner: &Learner, batch: &Batch, mode: Mode) -> Result<Tensor, TrainError> {
         let (samples, channels, height, width) = batch.shape;
         let images = learner.tensor(&batch.images, &[samples, channels, height, width])?;
-        let inputs = Inputs::new().with("image", &images).noise(self.seed, learner.samples);
+        let inputs = Inputs::new()
+            .with("image", &images)
+            .noise(self.seed, learner.samples);
         Ok(learner.network(NETWORK)?.forward(&inputs, mode)?)
     }
 
@@ -52,9 +54,16 @@ impl Classifier {
             let logits = self.forward(learner, &batch, Mode::Eval)?.detach();
             let value = self.loss.value(&logits, &batch.labels, &batch.classes)?;
             loss += f64::from(value.to_scalar::<f32>()?) * chunk.len() as f64;
-            found.count(&logits.flatten_all()?.to_vec1()?, &batch.labels, logits.dim(1)?);
+            found.count(
+                &logits.flatten_all()?.to_vec1()?,
+                &batch.labels,
+                logits.dim(1)?,
+            );
         }
-        Ok(Score { loss: (loss / images as f64) as f32, accuracy: found.share() })
+        Ok(Score {
+            loss: (loss / images as f64) as f32,
+            accuracy: found.share(),
+        })
     }
 }
 
@@ -62,7 +71,14 @@ impl Task for Classifier {
     fn columns(&self) -> &'static [&'static str] {
         match self.validation {
             None => &["loss", "accuracy", "lr", "grad_norm"],
-            Some(_) => &["loss", "accuracy", "lr", "grad_norm", "loss_validation", "accuracy_validation"],
+            Some(_) => &[
+                "loss",
+                "accuracy",
+                "lr",
+                "grad_norm",
+                "loss_validation",
+                "accuracy_validation",
+            ],
         }
     }
 
@@ -78,8 +94,14 @@ impl Task for Classifier {
             return Ok(diverged);
         }
         let mut found = Found::default();
-        found.count(&logits.detach().flatten_all()?.to_vec1()?, &batch.labels, logits.dim(1)?);
-        let mut figures = [value, found.share(), learner.lr(NETWORK) as f32, norm].map(Some).to_vec();
+        found.count(
+            &logits.detach().flatten_all()?.to_vec1()?,
+            &batch.labels,
+            logits.dim(1)?,
+        );
+        let mut figures = [value, found.share(), learner.lr(NETWORK) as f32, norm]
+            .map(Some)
+            .to_vec();
         figures.resize(self.columns().len(), None);
         Ok(Step::Done(figures))
     }
@@ -89,7 +111,8 @@ impl Task for Classifier {
             let score = self.validate(learner, source)?;
             let measured = self.columns().len() - 2;
             last.figures.truncate(measured);
-            last.figures.extend([Some(score.loss), Some(score.accuracy)]);
+            last.figures
+                .extend([Some(score.loss), Some(score.accuracy)]);
         }
         Ok(())
     }
@@ -107,12 +130,18 @@ impl Found {
     /// Takes in `logits` (N, K) against `labels` (N, K); of equal logits the lower class wins.
     fn count(&mut self, logits: &[f32], labels: &[f32], classes: usize) {
         let mut ranking: Vec<usize> = Vec::with_capacity(classes);
-        for (logits, labels) in logits.chunks_exact(classes).zip(labels.chunks_exact(classes)) {
+        for (logits, labels) in logits
+            .chunks_exact(classes)
+            .zip(labels.chunks_exact(classes))
+        {
             let asked = labels.iter().filter(|&&label| label > 0.5).count();
             ranking.clear();
             ranking.extend(0..classes);
             ranking.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
-            self.right += ranking[..asked].iter().filter(|&&class| labels[class] > 0.5).count() as u64;
+            self.right += ranking[..asked]
+                .iter()
+                .filter(|&&class| labels[class] > 0.5)
+                .count() as u64;
             self.asked += asked as u64;
         }
     }

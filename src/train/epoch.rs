@@ -36,20 +36,35 @@ pub fn run_epoch<E: From<TrainError>>(
         let step = learner.steps + 1;
         let figures = match task.step(learner, &batch)? {
             Step::Done(figures) => figures,
-            Step::Diverged { term } => return Ok(EpochEnd::Diverged { history, step, term }),
+            Step::Diverged { term } => {
+                return Ok(EpochEnd::Diverged {
+                    history,
+                    step,
+                    term,
+                });
+            }
         };
         learner.steps = step;
         learner.samples += batch.indices.len() as u64;
-        let row = Row { step, epoch, figures };
+        let row = Row {
+            step,
+            epoch,
+            figures,
+        };
         each_step(&row)?;
         history.push(row);
     }
     if let Some(mut last) = history.pop() {
         task.finish_epoch(learner, &mut last)?;
         let figures = task.columns().iter().zip(&last.figures);
-        let mut bad = figures.filter(|(_, figure)| figure.is_some_and(|figure| !figure.is_finite()));
+        let mut bad =
+            figures.filter(|(_, figure)| figure.is_some_and(|figure| !figure.is_finite()));
         if let Some((term, _)) = bad.next() {
-            return Ok(EpochEnd::Diverged { history, step: last.step, term });
+            return Ok(EpochEnd::Diverged {
+                history,
+                step: last.step,
+                term,
+            });
         }
         history.push(last);
     }

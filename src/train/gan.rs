@@ -68,9 +68,13 @@ impl Task for Gan {
         };
         let first_sample = learner.samples;
         let inputs = |network: &Network, name: &str, tensor: &Tensor, pass: u64| {
-            let inputs = Inputs::new().with(name, tensor).noise(self.seed, first_sample + pass * PASS);
+            let inputs = Inputs::new()
+                .with(name, tensor)
+                .noise(self.seed, first_sample + pass * PASS);
             match &condition {
-                Some(condition) if network.takes("condition") => Ok(inputs.with("condition", condition)),
+                Some(condition) if network.takes("condition") => {
+                    Ok(inputs.with("condition", condition))
+                }
                 None if network.takes("condition") => {
                     Err(TrainError::NoLabels("a network takes them as `condition`"))
                 }
@@ -83,14 +87,20 @@ impl Task for Gan {
         let fake = generator.forward(&inputs(generator, "z", &z, 0)?, Mode::Train)?;
 
         let discriminator = learner.network(DISCRIMINATOR)?;
-        let real_logits = discriminator.forward(&inputs(discriminator, "image", &real, 0)?, Mode::Train)?;
+        let real_logits =
+            discriminator.forward(&inputs(discriminator, "image", &real, 0)?, Mode::Train)?;
         let seen = fake.detach();
-        let fake_logits = discriminator.forward(&inputs(discriminator, "image", &seen, 1)?, Mode::Train)?;
+        let fake_logits =
+            discriminator.forward(&inputs(discriminator, "image", &seen, 1)?, Mode::Train)?;
         let loss_real = self.loss.real(&real_logits)?;
         let loss_fake = self.loss.fake(&fake_logits)?;
         let loss_d = (&loss_real + &loss_fake)?;
         let (d_real, d_fake, d) = (scalar(&loss_real)?, scalar(&loss_fake)?, scalar(&loss_d)?);
-        if let Some(diverged) = not_finite(&[("loss_d_real", d_real), ("loss_d_fake", d_fake), ("loss_d", d)]) {
+        if let Some(diverged) = not_finite(&[
+            ("loss_d_real", d_real),
+            ("loss_d_fake", d_fake),
+            ("loss_d", d),
+        ]) {
             return Ok(diverged);
         }
         let accuracy_real = share(&real_logits, |logit| logit > 0.0)?;
@@ -101,7 +111,8 @@ impl Task for Gan {
         }
 
         let discriminator = learner.network(DISCRIMINATOR)?;
-        let logits = discriminator.forward_frozen(&inputs(discriminator, "image", &fake, 2)?, Mode::Train)?;
+        let logits = discriminator
+            .forward_frozen(&inputs(discriminator, "image", &fake, 2)?, Mode::Train)?;
         let loss_g = self.loss.generator(&logits)?;
         let g = scalar(&loss_g)?;
         if let Some(diverged) = not_finite(&[("loss_g", g)]) {

@@ -16,7 +16,12 @@ pub struct Gradients(Vec<Option<Tensor>>);
 impl Gradients {
     /// Takes the gradients of `parameters` out of `store`.
     pub fn of(parameters: &[Parameter], store: &mut GradStore) -> Self {
-        Self(parameters.iter().map(|parameter| store.remove(&parameter.var)).collect())
+        Self(
+            parameters
+                .iter()
+                .map(|parameter| store.remove(&parameter.var))
+                .collect(),
+        )
     }
 
     /// Gradients given by hand, in the parameters' order.
@@ -45,7 +50,14 @@ fn squares(tensor: &Tensor) -> Result<f64> {
     let elements = tensor.to_dtype(DType::F32)?.flatten_all()?.contiguous()?;
     let (storage, layout) = elements.storage_and_layout();
     let candle_core::Storage::Cpu(storage) = &*storage else {
-        return Ok(f64::from(elements.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?));
+        return Ok(f64::from(
+            elements
+                .to_dtype(DType::F64)?
+                .sqr()?
+                .sum_all()?
+                .to_dtype(DType::F32)?
+                .to_scalar::<f32>()?,
+        ));
     };
     let slice = storage.as_slice::<f32>()?;
     let (start, end) = layout.contiguous_offsets().unwrap_or((0, slice.len()));

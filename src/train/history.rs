@@ -26,7 +26,10 @@ pub struct Row {
 impl History {
     /// An empty history with a task's `columns` (without `step` and `epoch`).
     pub fn new(columns: &'static [&'static str]) -> Self {
-        Self { columns, rows: Vec::new() }
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds the next step.
@@ -47,7 +50,11 @@ impl History {
     /// The mean of every column that was measured at all, over the rows where it was.
     pub fn means(&self) -> Vec<(&'static str, f64)> {
         let mean = |(index, column): (usize, &&'static str)| {
-            let measured = || self.rows.iter().filter_map(|row| row.figures.get(index).copied().flatten());
+            let measured = || {
+                self.rows
+                    .iter()
+                    .filter_map(|row| row.figures.get(index).copied().flatten())
+            };
             let count = measured().count();
             let sum: f64 = measured().map(f64::from).sum();
             (count > 0).then(|| (*column, sum / count as f64))
@@ -78,7 +85,11 @@ impl History {
 pub fn concatenate<'a>(chunks: impl IntoIterator<Item = &'a str>) -> String {
     let mut whole = String::new();
     for chunk in chunks {
-        let rows = if whole.is_empty() { chunk } else { chunk.split_once('\n').map_or("", |(_, rows)| rows) };
+        let rows = if whole.is_empty() {
+            chunk
+        } else {
+            chunk.split_once('\n').map_or("", |(_, rows)| rows)
+        };
         whole.push_str(rows);
     }
     whole

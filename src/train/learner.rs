@@ -39,9 +39,17 @@ impl Learner {
         rates: BTreeMap<String, f64>,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let trained = model.networks.iter().filter(|(name, _)| rates.contains_key(*name));
+        let trained = model
+            .networks
+            .iter()
+            .filter(|(name, _)| rates.contains_key(*name));
         let optimisers = trained
-            .map(|(name, network)| Ok((name.clone(), Optimiser::new(optimiser, network.parameters())?)))
+            .map(|(name, network)| {
+                Ok((
+                    name.clone(),
+                    Optimiser::new(optimiser, network.parameters())?,
+                ))
+            })
             .collect::<Result<_, TrainError>>()?;
         Ok(Self {
             model,
@@ -55,7 +63,10 @@ impl Learner {
 
     /// The network `name`.
     pub fn network(&self, name: &'static str) -> Result<&Network, TrainError> {
-        self.model.networks.get(name).ok_or(TrainError::NoNetwork(name))
+        self.model
+            .networks
+            .get(name)
+            .ok_or(TrainError::NoNetwork(name))
     }
 
     /// The learning rate of network `name`; 0 when it is not trained.
@@ -65,7 +76,11 @@ impl Learner {
 
     /// One optimiser step of network `name` down the gradient of `loss` (a scalar).
     pub fn descend(&mut self, name: &'static str, loss: &Tensor) -> Result<Descent, TrainError> {
-        let network = self.model.networks.get(name).ok_or(TrainError::NoNetwork(name))?;
+        let network = self
+            .model
+            .networks
+            .get(name)
+            .ok_or(TrainError::NoNetwork(name))?;
         let gradients = Gradients::of(network.parameters(), &mut loss.backward()?);
         let norm = gradients.norm()? as f32;
         let lr = self.lr(name);

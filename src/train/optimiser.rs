@@ -110,7 +110,8 @@ impl Adam {
 
     fn state(&self) -> Vec<(String, &Var)> {
         let slots = self.slots.iter();
-        let moments = slots.flat_map(|slot| [("first", slot, &slot.first), ("second", slot, &slot.second)]);
+        let moments =
+            slots.flat_map(|slot| [("first", slot, &slot.first), ("second", slot, &slot.second)]);
         moments
             .map(|(moment, slot, var)| (format!("{moment}.{}", slot.name), var))
             .collect()
@@ -165,10 +166,17 @@ impl Update {
         })
     }
 
-    fn apply_slices(self, parameter: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32]) {
+    fn apply_slices(
+        self,
+        parameter: &mut [f32],
+        first: &mut [f32],
+        second: &mut [f32],
+        gradient: &[f32],
+    ) {
         let (beta1, beta2) = (self.betas.0 as f32, self.betas.1 as f32);
         let (grow1, grow2) = ((1.0 - self.betas.0) as f32, (1.0 - self.betas.1) as f32);
-        let (rate, inverse_root, eps) = (self.rate as f32, (1.0 / self.root) as f32, self.eps as f32);
+        let (rate, inverse_root, eps) =
+            (self.rate as f32, (1.0 / self.root) as f32, self.eps as f32);
         parameter
             .par_chunks_mut(ELEMENTS_A_TASK)
             .zip(first.par_chunks_mut(ELEMENTS_A_TASK))
@@ -187,12 +195,14 @@ impl Update {
     /// The same in candle's operations, for other devices and types.
     fn apply_composite(self, slot: &Slot, gradient: &Tensor) -> Result<()> {
         let gradient = gradient.detach().to_dtype(slot.parameter.dtype())?;
-        let first = ((slot.first.as_detached_tensor() * self.betas.0)? + (&gradient * (1.0 - self.betas.0))?)?;
+        let first = ((slot.first.as_detached_tensor() * self.betas.0)?
+            + (&gradient * (1.0 - self.betas.0))?)?;
         let second = ((slot.second.as_detached_tensor() * self.betas.1)?
             + (gradient.sqr()? * (1.0 - self.betas.1))?)?;
         let denominator = ((second.sqrt()? / self.root)? + self.eps)?;
         let change = ((&first * self.rate)? / denominator)?;
-        slot.parameter.set(&(slot.parameter.as_detached_tensor() - change)?)?;
+        slot.parameter
+            .set(&(slot.parameter.as_detached_tensor() - change)?)?;
         slot.first.set(&first)?;
         slot.second.set(&second)
     }
@@ -204,7 +214,11 @@ fn edit(tensor: &Tensor, change: impl FnOnce(&mut [f32]) -> Result<()>) -> Resul
 }
 
 /// The same beside another tensor, which is only read.
-fn edit_with(tensor: &Tensor, read: &Tensor, change: impl FnOnce(&mut [f32], &[f32]) -> Result<()>) -> Result<()> {
+fn edit_with(
+    tensor: &Tensor,
+    read: &Tensor,
+    change: impl FnOnce(&mut [f32], &[f32]) -> Result<()>,
+) -> Result<()> {
     tensor.inplace_op2(read, &Edit(RefCell::new(Some(change))))
 }
 
@@ -213,7 +227,10 @@ struct Edit<F>(RefCell<Option<F>>);
 
 impl<F> Edit<F> {
     fn take(&self) -> Result<F> {
-        self.0.borrow_mut().take().ok_or_else(|| candle_core::Error::msg("an in-place update ran twice"))
+        self.0
+            .borrow_mut()
+            .take()
+            .ok_or_else(|| candle_core::Error::msg("an in-place update ran twice"))
     }
 }
 
@@ -232,9 +249,18 @@ impl<F: FnOnce(&mut [f32], &[f32]) -> Result<()>> InplaceOp2 for Edit<F> {
         "optimiser step"
     }
 
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout, read: &CpuStorage, of: &Layout) -> Result<()> {
+    fn cpu_fwd(
+        &self,
+        storage: &mut CpuStorage,
+        layout: &Layout,
+        read: &CpuStorage,
+        of: &Layout,
+    ) -> Result<()> {
         let (start, end) = range(of)?;
-        self.take()?(elements_mut(storage, layout)?, &read.as_slice::<f32>()?[start..end])
+        self.take()?(
+            elements_mut(storage, layout)?,
+            &read.as_slice::<f32>()?[start..end],
+        )
     }
 }
 

@@ -31,10 +31,17 @@ struct Counters {
 impl Learner {
     /// Writes everything that training after `epoch` depends on to `path`.
     pub fn save_state(&self, epoch: u64, path: &Path) -> Result<(), TrainError> {
-        let damaged = |reason: String| TrainError::State { path: path.to_owned(), reason };
+        let damaged = |reason: String| TrainError::State {
+            path: path.to_owned(),
+            reason,
+        };
         let mut tensors = Vec::new();
         for (name, var) in self.tensors() {
-            let values = var.as_detached_tensor().to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+            let values = var
+                .as_detached_tensor()
+                .to_dtype(DType::F32)?
+                .flatten_all()?
+                .to_vec1::<f32>()?;
             tensors.push((name, var.dims().to_vec(), values));
         }
         let mut views = Vec::new();
@@ -46,28 +53,41 @@ impl Learner {
             epoch,
             steps: self.steps,
             samples: self.samples,
-            optimisers: self.optimisers.iter().map(|(name, o)| (name.clone(), o.steps())).collect(),
+            optimisers: self
+                .optimisers
+                .iter()
+                .map(|(name, o)| (name.clone(), o.steps()))
+                .collect(),
         };
-        let counters = serde_json::to_string(&counters).map_err(|error| damaged(error.to_string()))?;
+        let counters =
+            serde_json::to_string(&counters).map_err(|error| damaged(error.to_string()))?;
         // One entry: a map of several would be written in an order of its own.
         let metadata = HashMap::from([(COUNTERS.to_owned(), counters)]);
-        safetensors::serialize_to_file(views, Some(metadata), path).map_err(|error| damaged(error.to_string()))
+        safetensors::serialize_to_file(views, Some(metadata), path)
+            .map_err(|error| damaged(error.to_string()))
     }
 
     /// Restores what [`Learner::save_state`] wrote; gives the epoch. The learner must have been made for the
     /// same model.
     pub fn load_state(&mut self, path: &Path) -> Result<u64, TrainError> {
-        let damaged = |reason: String| TrainError::State { path: path.to_owned(), reason };
+        let damaged = |reason: String| TrainError::State {
+            path: path.to_owned(),
+            reason,
+        };
         let bytes = std::fs::read(path).map_err(|error| damaged(error.to_string()))?;
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let (_, metadata) =
+            SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
         let entries = metadata.metadata().as_ref();
         let counters = entries
             .and_then(|entries| entries.get(COUNTERS))
             .ok_or_else(|| damaged("it holds no counters".to_owned()))?;
-        let counters: Counters = serde_json::from_str(counters).map_err(|error| damaged(error.to_string()))?;
+        let counters: Counters =
+            serde_json::from_str(counters).map_err(|error| damaged(error.to_string()))?;
         let saved = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
         for (name, var) in self.tensors() {
-            let view = saved.tensor(&name).map_err(|error| damaged(format!("{name}: {error}")))?;
+            let view = saved
+                .tensor(&name)
+                .map_err(|error| damaged(format!("{name}: {error}")))?;
             if view.dtype() != Dtype::F32 || view.shape() != var.dims() {
                 return Err(damaged(format!(
                     "`{name}` is {:?} {:?}, expected f32 {:?}",
@@ -77,14 +97,18 @@ impl Learner {
                 )));
             }
             let (numbers, _) = view.data().as_chunks::<4>();
-            let values: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let values: Vec<f32> = numbers
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes))
+                .collect();
             var.set(&Tensor::from_vec(values, var.dims(), var.device())?.to_dtype(var.dtype())?)?;
         }
         self.steps = counters.steps;
         self.samples = counters.samples;
         for (name, optimiser) in &mut self.optimisers {
             let steps = counters.optimisers.get(name);
-            let steps = steps.ok_or_else(|| damaged(format!("no optimiser of network `{name}`")))?;
+            let steps =
+                steps.ok_or_else(|| damaged(format!("no optimiser of network `{name}`")))?;
             optimiser.set_steps(*steps);
         }
         Ok(counters.epoch)

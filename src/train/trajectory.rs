@@ -53,8 +53,8 @@ pub fn route(epochs: u64, wanted: &BTreeSet<u64>, kept: &BTreeMap<u64, Kept>) ->
     };
     let mut segments: Vec<Segment> = Vec::new();
     for epoch in (1..=epochs).filter(missing) {
-        let states = kept.range(..epoch).filter(|(_, kept)| kept.state);
-        let from = states.last().map_or(0, |(epoch, _)| *epoch);
+        let mut states = kept.range(..epoch).filter(|(_, kept)| kept.state);
+        let from = states.next_back().map_or(0, |(epoch, _)| *epoch);
         match segments.last_mut() {
             Some(segment) if segment.to >= from => segment.to = epoch,
             _ => segments.push(Segment { from, to: epoch }),
@@ -68,5 +68,9 @@ pub fn route(epochs: u64, wanted: &BTreeSet<u64>, kept: &BTreeMap<u64, Kept>) ->
 pub fn superseded(states: &BTreeSet<u64>, now: u64, lengths: &BTreeSet<u64>) -> Vec<u64> {
     let earlier: Vec<u64> = states.range(..=now).copied().collect();
     let droppable = &earlier[..earlier.len().saturating_sub(STATES_KEPT)];
-    droppable.iter().copied().filter(|epoch| !lengths.contains(epoch)).collect()
+    droppable
+        .iter()
+        .copied()
+        .filter(|epoch| !lengths.contains(epoch))
+        .collect()
 }

@@ -24,19 +24,33 @@ fn faults(with: &Value, data: DataSchema) -> Vec<(String, String)> {
 }
 
 fn known() -> DataSchema {
-    DataSchema { channels: Some(1), size: Some((4, 4)), classes: Some(3) }
+    DataSchema {
+        channels: Some(1),
+        size: Some((4, 4)),
+        classes: Some(3),
+    }
 }
 
 #[test]
 fn defaults_are_written_out() {
     let short = serde_json::to_value(config(&gan(3))).unwrap();
     assert_eq!(short["loss"], "bce");
-    assert_eq!(short["lr"], json!({"generator": 0.0002, "discriminator": 0.0002}));
+    assert_eq!(
+        short["lr"],
+        json!({"generator": 0.0002, "discriminator": 0.0002})
+    );
     assert_eq!(short["betas"], json!([0.5, 0.999]));
     assert_eq!(short["checkpoint_every"], 1);
-    let spelt = and(and(gan(3), "loss", "bce"), "lr", json!({"generator": 0.0002}));
+    let spelt = and(
+        and(gan(3), "loss", "bce"),
+        "lr",
+        json!({"generator": 0.0002}),
+    );
     assert_eq!(serde_json::to_value(config(&spelt)).unwrap(), short);
-    assert_eq!(serde_json::to_value(config(&classifier(3))).unwrap()["loss"], "by-labels");
+    assert_eq!(
+        serde_json::to_value(config(&classifier(3))).unwrap()["loss"],
+        "by-labels"
+    );
 }
 
 #[test]
@@ -50,7 +64,11 @@ fn the_written_form_reads_back() {
 fn a_sound_stage_has_no_faults() {
     assert_eq!(faults(&gan(1), known()), []);
     assert_eq!(faults(&classifier(1), known()), []);
-    assert_eq!(faults(&gan(1), DataSchema::default()), [], "nothing is known of the data yet");
+    assert_eq!(
+        faults(&gan(1), DataSchema::default()),
+        [],
+        "nothing is known of the data yet"
+    );
 }
 
 #[test]
@@ -67,28 +85,53 @@ fn every_value_out_of_range_is_a_fault_of_its_own() {
     ] {
         with[name] = value;
     }
-    let paths: Vec<String> = faults(&with, DataSchema::default()).into_iter().map(|(path, _)| path).collect();
-    let expected =
-        ["epochs", "checkpoint_every", "batch_size", "latent", "lr.critic", "lr.generator", "betas.1", "eps", "loss"];
+    let paths: Vec<String> = faults(&with, DataSchema::default())
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect();
+    let expected = [
+        "epochs",
+        "checkpoint_every",
+        "batch_size",
+        "latent",
+        "lr.critic",
+        "lr.generator",
+        "betas.1",
+        "eps",
+        "loss",
+    ];
     assert_eq!(paths, expected);
 }
 
 #[test]
 fn a_model_of_another_task_is_a_fault() {
     let with = and(classifier(1), "model", gan(1)["model"].clone());
-    let messages: Vec<String> = faults(&with, known()).into_iter().map(|(_, message)| message).collect();
-    assert_eq!(messages[0], "task `classifier` needs a network `classifier`; this model has discriminator, generator");
-    assert!(messages[1].starts_with("task `classifier` trains no network `discriminator`"), "{messages:?}");
+    let messages: Vec<String> = faults(&with, known())
+        .into_iter()
+        .map(|(_, message)| message)
+        .collect();
+    assert_eq!(
+        messages[0],
+        "task `classifier` needs a network `classifier`; this model has discriminator, generator"
+    );
+    assert!(
+        messages[1].starts_with("task `classifier` trains no network `discriminator`"),
+        "{messages:?}"
+    );
 }
 
 #[test]
 fn shapes_that_do_not_fit_point_into_the_model() {
     let mut with = gan(1);
-    with["model"]["networks"]["generator"]["layers"][6] = json!({"reshape": {"shape": ["channels", "height", 3]}});
+    with["model"]["networks"]["generator"]["layers"][6] =
+        json!({"reshape": ["channels", "height", 3]});
     let [(path, message)] = &faults(&with, known())[..] else {
         panic!("one fault");
     };
-    assert!(path.starts_with("model.networks.generator.layers.6"), "{path}");
+    assert!(
+        path.starts_with("model.networks.generator.layers.6"),
+        "{path}"
+    );
     assert!(message.contains("16") && message.contains('3'), "{message}");
 
     let mut with = classifier(1);
@@ -97,12 +140,18 @@ fn shapes_that_do_not_fit_point_into_the_model() {
         panic!("one fault");
     };
     assert_eq!(path, "model.networks.classifier");
-    assert_eq!(message, "the classifier gives [7], but the data's classes are [3]");
+    assert_eq!(
+        message,
+        "the classifier gives [7], but the data's classes are [3]"
+    );
 }
 
 #[test]
 fn conditional_networks_need_labels() {
-    let unlabelled = DataSchema { classes: Some(0), ..known() };
+    let unlabelled = DataSchema {
+        classes: Some(0),
+        ..known()
+    };
     let found = faults(&gan(1), unlabelled);
     assert_eq!(found[0].1, "this model needs labels, but its data has none");
 }
@@ -115,12 +164,19 @@ fn an_unknown_or_missing_model_is_a_fault() {
         config.resolve(Path::new("/nowhere")).unwrap_err().remove(0)
     };
     assert_eq!(fault("cdcgan-65").path, [PathItem::Key("model".to_owned())]);
-    assert_eq!(fault("file:model.yaml").missing_file.as_deref(), Some(Path::new("/nowhere/model.yaml")));
+    assert_eq!(
+        fault("file:model.yaml").missing_file.as_deref(),
+        Some(Path::new("/nowhere/model.yaml"))
+    );
 }
 
 #[test]
 fn unknown_settings_and_odd_rates_are_refused() {
-    let refused = |with: Value| serde_json::from_value::<TrainConfig>(with).unwrap_err().to_string();
+    let refused = |with: Value| {
+        serde_json::from_value::<TrainConfig>(with)
+            .unwrap_err()
+            .to_string()
+    };
     assert!(refused(and(gan(1), "epoch", 3)).contains("unknown field `epoch`"));
     assert!(refused(and(gan(1), "lr", "fast")).contains("a learning rate: a number, or a mapping"));
 }

@@ -11,8 +11,8 @@ use retake::device;
 use retake::hash::Digest;
 use retake::stage::train::TrainConfig;
 use retake::stage::{
-    Artifact, Format, Input, InputNode, Kind, Memo, NewPart, NodeName, Outcome, Part, Product, Progress, StageCtx,
-    StageError, Status,
+    Artifact, Format, Input, InputNode, Kind, Memo, NewPart, NodeName, Outcome, Part, Product,
+    Progress, StageCtx, StageError, Status,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -47,12 +47,21 @@ impl FolderMemo {
         };
         let digest = Digest::of_bytes(&bytes);
         std::fs::write(self.object(&digest), &bytes).unwrap();
-        Artifact { digest, bytes: bytes.len() as u64, format }
+        Artifact {
+            digest,
+            bytes: bytes.len() as u64,
+            format,
+        }
     }
 
     /// How many parts hold a resume state.
     pub fn states(&self) -> usize {
-        self.parts.lock().unwrap().values().filter(|part| part.objects.contains_key("state")).count()
+        self.parts
+            .lock()
+            .unwrap()
+            .values()
+            .filter(|part| part.objects.contains_key("state"))
+            .count()
     }
 
     /// The outputs' bytes, folders file by file.
@@ -66,10 +75,15 @@ impl FolderMemo {
 
     fn collect(&self, name: &str, product: &Product, files: &mut BTreeMap<String, Vec<u8>>) {
         match product {
-            Product::Made(path) => drop(files.insert(name.to_owned(), std::fs::read(path).unwrap())),
+            Product::Made(path) => {
+                drop(files.insert(name.to_owned(), std::fs::read(path).unwrap()))
+            }
             Product::Bytes(bytes) => drop(files.insert(name.to_owned(), bytes.clone())),
             Product::Stored(artifact) => {
-                files.insert(name.to_owned(), std::fs::read(self.object(&artifact.digest)).unwrap());
+                files.insert(
+                    name.to_owned(),
+                    std::fs::read(self.object(&artifact.digest)).unwrap(),
+                );
             }
             Product::Tree(tree) => {
                 for (file, product) in tree {
@@ -86,7 +100,10 @@ impl Memo for FolderMemo {
         part.objects.retain(|name, artifact| {
             self.object(&artifact.digest).exists() || !optional.contains(&name.as_str())
         });
-        let sound = part.objects.values().all(|artifact| self.object(&artifact.digest).exists());
+        let sound = part
+            .objects
+            .values()
+            .all(|artifact| self.object(&artifact.digest).exists());
         sound.then_some(part)
     }
 
@@ -99,7 +116,9 @@ impl Memo for FolderMemo {
         let objects = new.objects.into_iter();
         let part = Part {
             values: new.values,
-            objects: objects.map(|(name, (product, format))| (name, self.take(product, format))).collect(),
+            objects: objects
+                .map(|(name, (product, format))| (name, self.take(product, format)))
+                .collect(),
         };
         self.parts.lock().unwrap().insert(*key, part.clone());
         Ok(part)
@@ -132,7 +151,7 @@ pub fn gan(epochs: u64) -> Value {
                     {"concat": {"input": "condition"}},
                     {"linear": {"out": 24}}, "batch-norm", "relu",
                     {"linear": {"out": "channels*height*width"}}, "tanh",
-                    {"reshape": {"shape": ["channels", "height", "width"]}},
+                    {"reshape": ["channels", "height", "width"]},
                 ],
             },
             "discriminator": {
@@ -174,14 +193,27 @@ pub fn data(folder: &Path, labels: LabelKind) -> PathBuf {
     let path = folder.join(format!("{labels:?}.pack"));
     let classes = match labels {
         LabelKind::None => Vec::new(),
-        LabelKind::Class | LabelKind::Multi => vec!["dark".to_owned(), "grey".to_owned(), "light".to_owned()],
+        LabelKind::Class | LabelKind::Multi => {
+            vec!["dark".to_owned(), "grey".to_owned(), "light".to_owned()]
+        }
     };
-    let schema = PackSchema { channels: 1, labels, classes };
+    let schema = PackSchema {
+        channels: 1,
+        labels,
+        classes,
+    };
     let mut pack = PackWriter::create(&path, schema).unwrap();
     for index in 0..40_u8 {
         let class = index % 3;
-        let pixels: Vec<u8> = (0..16).map(|pixel| class * 80 + (index * 7 + pixel * 13) % 40).collect();
-        let image = ImageRef { height: 4, width: 4, channels: 1, pixels: &pixels };
+        let pixels: Vec<u8> = (0..16)
+            .map(|pixel| class * 80 + (index * 7 + pixel * 13) % 40)
+            .collect();
+        let image = ImageRef {
+            height: 4,
+            width: 4,
+            channels: 1,
+            pixels: &pixels,
+        };
         let label = match labels {
             LabelKind::None => Label::None,
             LabelKind::Class => Label::Class(class.into()),
@@ -216,7 +248,9 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
+        Self {
+            folder: TempDir::new().unwrap(),
+        }
     }
 
     /// Runs the stage on labelled data of one class an image.
@@ -224,14 +258,24 @@ impl Bench {
         self.watched(with, memo, &Watch::default())
     }
 
-    pub fn watched(&self, with: &Value, memo: &FolderMemo, watch: &Watch) -> Result<Outcome, StageError> {
+    pub fn watched(
+        &self,
+        with: &Value,
+        memo: &FolderMemo,
+        watch: &Watch,
+    ) -> Result<Outcome, StageError> {
         let pack = data(self.folder.path(), LabelKind::Class);
-        self.with_inputs(with, &[("data", &pack)], memo, watch, |config, ctx| config.run(ctx))
+        self.with_inputs(with, &[("data", &pack)], memo, watch, |config, ctx| {
+            config.run(ctx)
+        })
     }
 
     /// The outcome put together from the memo alone.
     pub fn recall(&self, with: &Value, memo: &FolderMemo) -> Option<Outcome> {
-        self.with_inputs(with, &[], memo, &Watch::default(), |config, ctx| config.recall(ctx, memo)).unwrap()
+        self.with_inputs(with, &[], memo, &Watch::default(), |config, ctx| {
+            config.recall(ctx, memo)
+        })
+        .unwrap()
     }
 
     pub fn with_inputs<T>(
@@ -256,11 +300,17 @@ impl Bench {
         };
         let out = TempDir::new_in(self.folder.path()).unwrap();
         let ctx = StageCtx {
-            node: NodeName { stage: "gan".to_owned(), axes: IndexMap::new() },
+            node: NodeName {
+                stage: "gan".to_owned(),
+                axes: IndexMap::new(),
+            },
             pipeline: "test".to_owned(),
             seed: 7,
             compute: &compute,
-            inputs: inputs.iter().map(|(name, path)| ((*name).to_owned(), input(path))).collect(),
+            inputs: inputs
+                .iter()
+                .map(|(name, path)| ((*name).to_owned(), input(path)))
+                .collect(),
             key: Digest::of_value(with),
             trajectory: Digest::of_value(&trajectory),
             out: out.path().to_owned(),
@@ -277,7 +327,11 @@ impl Bench {
 }
 
 fn input(path: &Path) -> Input {
-    let artifact = Artifact { digest: Digest::of_bytes(b""), bytes: 0, format: Format::Data };
+    let artifact = Artifact {
+        digest: Digest::of_bytes(b""),
+        bytes: 0,
+        format: Format::Data,
+    };
     let node = InputNode {
         node: NodeName::default(),
         status: Status::Ok,
@@ -285,5 +339,8 @@ fn input(path: &Path) -> Input {
         paths: BTreeMap::from([("data".to_owned(), path.to_owned())]),
         selected: "data".to_owned(),
     };
-    Input { nodes: vec![node], gathered: false }
+    Input {
+        nodes: vec![node],
+        gathered: false,
+    }
 }

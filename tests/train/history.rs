@@ -4,14 +4,25 @@ use retake::train::history::{History, Row, concatenate};
 
 fn history(epoch: u64) -> History {
     let mut history = History::new(&["loss", "accuracy"]);
-    history.push(Row { step: epoch * 2 - 1, epoch, figures: vec![Some(0.1), None] });
-    history.push(Row { step: epoch * 2, epoch, figures: vec![Some(1e-7), Some(0.5)] });
+    history.push(Row {
+        step: epoch * 2 - 1,
+        epoch,
+        figures: vec![Some(0.1), None],
+    });
+    history.push(Row {
+        step: epoch * 2,
+        epoch,
+        figures: vec![Some(1e-7), Some(0.5)],
+    });
     history
 }
 
 #[test]
 fn csv_has_a_header_and_the_shortest_numbers() {
-    assert_eq!(history(1).to_csv(), "step,epoch,loss,accuracy\n1,1,0.1,\n2,1,0.0000001,0.5\n");
+    assert_eq!(
+        history(1).to_csv(),
+        "step,epoch,loss,accuracy\n1,1,0.1,\n2,1,0.0000001,0.5\n"
+    );
 }
 
 #[test]

@@ -4,19 +4,35 @@ use candle_core::{DType, Device, Tensor, Var};
 use retake::model::Parameter;
 use retake::train::{Gradients, Optimiser, OptimiserSpec};
 
-const ADAM: OptimiserSpec = OptimiserSpec::Adam { betas: (0.5, 0.999), eps: 1e-8 };
+const ADAM: OptimiserSpec = OptimiserSpec::Adam {
+    betas: (0.5, 0.999),
+    eps: 1e-8,
+};
 
 fn parameter(values: &[f32], dtype: DType) -> Parameter {
-    let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
-    Parameter { name: "weight".to_owned(), var: Var::from_tensor(&tensor).unwrap() }
+    let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu)
+        .unwrap()
+        .to_dtype(dtype)
+        .unwrap();
+    Parameter {
+        name: "weight".to_owned(),
+        var: Var::from_tensor(&tensor).unwrap(),
+    }
 }
 
 fn values(parameter: &Parameter) -> Vec<f64> {
-    parameter.var.to_dtype(DType::F64).unwrap().to_vec1().unwrap()
+    parameter
+        .var
+        .to_dtype(DType::F64)
+        .unwrap()
+        .to_vec1()
+        .unwrap()
 }
 
 fn gradient(values: &[f32]) -> Gradients {
-    Gradients::from_tensors(vec![Some(Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap())])
+    Gradients::from_tensors(vec![Some(
+        Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap(),
+    )])
 }
 
 /// From PyTorch's definition of Adam in double precision:
@@ -45,9 +61,13 @@ fn adam_follows_its_definition() {
         let mut adam = Optimiser::new(ADAM, std::slice::from_ref(&parameter)).unwrap();
         for (t, expected) in (1u8..).zip(EXPECTED) {
             let t = f32::from(t);
-            adam.step(&gradient(&[0.1 * t, -2.0, 3.0 - t]), 0.1).unwrap();
+            adam.step(&gradient(&[0.1 * t, -2.0, 3.0 - t]), 0.1)
+                .unwrap();
             for (value, expected) in values(&parameter).iter().zip(expected) {
-                assert!((value - expected).abs() < 1e-6, "{dtype:?}, step {t}: {value} is not {expected}");
+                assert!(
+                    (value - expected).abs() < 1e-6,
+                    "{dtype:?}, step {t}: {value} is not {expected}"
+                );
             }
         }
         assert_eq!(adam.steps(), 3);
@@ -62,7 +82,10 @@ fn a_restored_optimiser_goes_on_with_the_same_bits() {
 
     let resumed = parameter(&[0.0; 3], DType::F32);
     let mut other = Optimiser::new(ADAM, std::slice::from_ref(&resumed)).unwrap();
-    resumed.var.set(&straight.var.as_detached_tensor().copy().unwrap()).unwrap();
+    resumed
+        .var
+        .set(&straight.var.as_detached_tensor().copy().unwrap())
+        .unwrap();
     for ((name, from), (same, to)) in adam.state().into_iter().zip(other.state()) {
         assert_eq!(name, same);
         to.set(&from.as_detached_tensor().copy().unwrap()).unwrap();
@@ -78,13 +101,15 @@ fn a_restored_optimiser_goes_on_with_the_same_bits() {
 fn a_parameter_without_gradient_stays() {
     let parameter = parameter(&[0.5, -1.0], DType::F32);
     let mut adam = Optimiser::new(ADAM, std::slice::from_ref(&parameter)).unwrap();
-    adam.step(&Gradients::from_tensors(vec![None]), 0.1).unwrap();
+    adam.step(&Gradients::from_tensors(vec![None]), 0.1)
+        .unwrap();
     assert_eq!(values(&parameter), [0.5, -1.0]);
 }
 
 #[test]
 fn the_gradient_norm_is_over_all_parameters() {
-    let tensor = |values: &[f32]| Some(Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap());
+    let tensor =
+        |values: &[f32]| Some(Tensor::from_slice(values, values.len(), &Device::Cpu).unwrap());
     let gradients = Gradients::from_tensors(vec![tensor(&[3.0, 0.0]), None, tensor(&[4.0])]);
     assert!((gradients.norm().unwrap() - 5.0).abs() < 1e-12);
     let broken = Gradients::from_tensors(vec![tensor(&[3.0, f32::NAN])]);

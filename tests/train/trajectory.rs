@@ -4,14 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use retake::train::trajectory::{Kept, Segment, checkpoints, route, superseded};
 
-const FULL: Kept = Kept { model: true, state: true };
-const MODEL: Kept = Kept { model: true, state: false };
-const HISTORY: Kept = Kept { model: false, state: false };
+const FULL: Kept = Kept {
+    model: true,
+    state: true,
+};
+const MODEL: Kept = Kept {
+    model: true,
+    state: false,
+};
+const HISTORY: Kept = Kept {
+    model: false,
+    state: false,
+};
 
 fn segments(epochs: u64, every: u64, kept: &[(u64, Kept)]) -> Vec<(u64, u64)> {
     let kept: BTreeMap<u64, Kept> = kept.iter().copied().collect();
     let route = route(epochs, &checkpoints(epochs, every), &kept);
-    route.into_iter().map(|Segment { from, to }| (from, to)).collect()
+    route
+        .into_iter()
+        .map(|Segment { from, to }| (from, to))
+        .collect()
 }
 
 #[test]
@@ -28,7 +40,10 @@ fn nothing_kept_means_training_from_the_start() {
 
 #[test]
 fn a_longer_run_continues_from_the_last_state() {
-    assert_eq!(segments(5, 1, &[(1, MODEL), (2, FULL), (3, FULL)]), [(3, 5)]);
+    assert_eq!(
+        segments(5, 1, &[(1, MODEL), (2, FULL), (3, FULL)]),
+        [(3, 5)]
+    );
 }
 
 #[test]
@@ -38,7 +53,14 @@ fn a_shorter_run_trains_nothing() {
 
 #[test]
 fn a_finer_grid_trains_only_up_to_what_it_lacks() {
-    let kept = [(1, HISTORY), (2, HISTORY), (3, HISTORY), (4, FULL), (5, HISTORY), (6, FULL)];
+    let kept = [
+        (1, HISTORY),
+        (2, HISTORY),
+        (3, HISTORY),
+        (4, FULL),
+        (5, HISTORY),
+        (6, FULL),
+    ];
     assert_eq!(segments(6, 2, &kept), [(0, 2)]);
     assert_eq!(segments(6, 5, &kept), [(4, 5)]);
     assert_eq!(segments(6, 1, &kept), [(0, 3), (4, 5)]);

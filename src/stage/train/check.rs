@@ -26,14 +26,33 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
         }
     };
     let at_least_one = |what: &str| format!("{what} must be at least 1");
-    require(config.epochs >= 1, "epochs", at_least_one("the number of epochs"));
-    require(config.checkpoint_every >= 1, "checkpoint_every", at_least_one("the epochs between checkpoints"));
-    require(config.batch_size >= 1, "batch_size", at_least_one("the batch size"));
-    require(config.latent != Some(0), "latent", at_least_one("the length of z"));
+    require(
+        config.epochs >= 1,
+        "epochs",
+        at_least_one("the number of epochs"),
+    );
+    require(
+        config.checkpoint_every >= 1,
+        "checkpoint_every",
+        at_least_one("the epochs between checkpoints"),
+    );
+    require(
+        config.batch_size >= 1,
+        "batch_size",
+        at_least_one("the batch size"),
+    );
+    require(
+        config.latent != Some(0),
+        "latent",
+        at_least_one("the length of z"),
+    );
     require(
         config.latent.is_none() || config.task == TaskName::Gan,
         "latent",
-        format!("a {} takes no noise, so `latent` means nothing here", config.task.name()),
+        format!(
+            "a {} takes no noise, so `latent` means nothing here",
+            config.task.name()
+        ),
     );
     let networks = config.task.networks();
     for (network, &rate) in &config.lr {
@@ -42,7 +61,11 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
         require(
             known,
             &path,
-            format!("task `{}` trains no network `{network}`, only {}", config.task.name(), networks.join(" and ")),
+            format!(
+                "task `{}` trains no network `{network}`, only {}",
+                config.task.name(),
+                networks.join(" and ")
+            ),
         );
         require(
             !known || (rate.is_finite() && rate > 0.0),
@@ -65,7 +88,10 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
     let fits = match config.task {
         TaskName::Gan => config.loss.gan().is_some(),
         TaskName::Classifier => {
-            matches!(config.loss, LossName::ByLabels | LossName::Bce | LossName::CrossEntropy)
+            matches!(
+                config.loss,
+                LossName::ByLabels | LossName::Bce | LossName::CrossEntropy
+            )
         }
     };
     require(fits, "loss", "no loss of a GAN: expected bce".to_owned());
@@ -78,19 +104,34 @@ fn networks(task: TaskName, spec: &ModelSpec) -> Vec<Fault> {
     for name in task.networks() {
         if !spec.networks.contains_key(*name) {
             let have: Vec<&str> = spec.networks.keys().map(String::as_str).collect();
-            let message = format!("task `{}` needs a network `{name}`; this model has {}", task.name(), have.join(", "));
+            let message = format!(
+                "task `{}` needs a network `{name}`; this model has {}",
+                task.name(),
+                have.join(", ")
+            );
             faults.push(Fault::at("model", message));
         }
     }
     for (name, network) in &spec.networks {
         let path = format!("model.networks.{name}");
         let Some(feeds) = feeds(task, name) else {
-            let message = format!("task `{}` trains no network `{name}`, only {}", task.name(), task.networks().join(" and "));
+            let message = format!(
+                "task `{}` trains no network `{name}`, only {}",
+                task.name(),
+                task.networks().join(" and ")
+            );
             faults.push(Fault::at(&path, message));
             continue;
         };
-        for input in network.inputs.keys().filter(|input| !feeds.contains(&input.as_str())) {
-            let message = format!("nothing feeds the input `{input}` of the {name}: it may take {}", feeds.join(" and "));
+        for input in network
+            .inputs
+            .keys()
+            .filter(|input| !feeds.contains(&input.as_str()))
+        {
+            let message = format!(
+                "nothing feeds the input `{input}` of the {name}: it may take {}",
+                feeds.join(" and ")
+            );
             faults.push(Fault::at(&format!("{path}.inputs.{input}"), message));
         }
     }
@@ -110,7 +151,10 @@ fn feeds(task: TaskName, name: &str) -> Option<&'static [&'static str]> {
 /// Shapes that do not fit, as far as the data is known.
 fn shapes(config: &TrainConfig, spec: &ModelSpec, data: &DataSchema) -> Vec<Fault> {
     let labels_needed = config.task == TaskName::Classifier
-        || spec.networks.values().any(|network| network.inputs.contains_key("condition"));
+        || spec
+            .networks
+            .values()
+            .any(|network| network.inputs.contains_key("condition"));
     if labels_needed && data.classes == Some(0) {
         let fault = Fault::at("model", "this model needs labels, but its data has none");
         return vec![fault.help("give it labelled data, or choose a model without `condition`")];
@@ -136,13 +180,20 @@ fn shapes(config: &TrainConfig, spec: &ModelSpec, data: &DataSchema) -> Vec<Faul
     let check = |(name, network): (&String, &NetworkSpec)| {
         let path = format!("model.networks.{name}");
         match output_shape(network, &dims) {
-            Err(error) => Some(Fault::at(&format!("{path}.{}", error.path), format!("{name}: {error}"))),
+            Err(error) => Some(Fault::at(
+                &format!("{path}.{}", error.path),
+                format!("{name}: {error}"),
+            )),
             Ok(shape) => {
                 let (wanted, what) = expected(name);
                 // A discriminator may end in a 1×1 map.
-                let fits = shape == wanted || (wanted == [1] && shape.iter().product::<usize>() == 1);
+                let fits =
+                    shape == wanted || (wanted == [1] && shape.iter().product::<usize>() == 1);
                 (!fits).then(|| {
-                    Fault::at(&path, format!("the {name} gives {shape:?}, but {what} are {wanted:?}"))
+                    Fault::at(
+                        &path,
+                        format!("the {name} gives {shape:?}, but {what} are {wanted:?}"),
+                    )
                 })
             }
         }

@@ -119,7 +119,10 @@ impl TrainConfig {
     /// The optimiser with its constants.
     pub(super) fn optimiser(&self) -> OptimiserSpec {
         match self.optimiser {
-            OptimiserName::Adam => OptimiserSpec::Adam { betas: self.betas, eps: self.eps },
+            OptimiserName::Adam => OptimiserSpec::Adam {
+                betas: self.betas,
+                eps: self.eps,
+            },
         }
     }
 }
@@ -196,7 +199,13 @@ impl Defaults {
 impl From<Written> for TrainConfig {
     fn from(written: Written) -> Self {
         let defaults = Defaults::of(written.task);
-        let everywhere = |lr: f64| written.task.networks().iter().map(move |name| ((*name).to_owned(), lr));
+        let everywhere = |lr: f64| {
+            written
+                .task
+                .networks()
+                .iter()
+                .map(move |name| ((*name).to_owned(), lr))
+        };
         let mut lr: BTreeMap<String, f64> = everywhere(defaults.lr).collect();
         match written.lr {
             None => {}

@@ -15,13 +15,16 @@ use crate::train::trajectory::{checkpoints, route};
 use crate::train::{EpochEnd, History, Learner, Row, Task, TrainError, run_epoch};
 
 /// Between checkpoints a resume state is saved this often, so that a kill costs no more than that.
-const STATE_EVERY: Duration = Duration::from_secs(60);
+const STATE_EVERY: Duration = Duration::from_mins(1);
 /// How often progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// Trains every epoch that the store lacks of the run that `config` asks for, and keeps what it makes as it
 /// goes. Gives the timings.
-pub(super) fn train(config: &TrainConfig, ctx: &StageCtx<'_>) -> Result<Map<String, Value>, StageError> {
+pub(super) fn train(
+    config: &TrainConfig,
+    ctx: &StageCtx<'_>,
+) -> Result<Map<String, Value>, StageError> {
     let ledger = Ledger::new(ctx.memo, ctx.trajectory);
     ledger.request(config.epochs)?;
     let last = match ledger.divergence() {
@@ -30,13 +33,25 @@ pub(super) fn train(config: &TrainConfig, ctx: &StageCtx<'_>) -> Result<Map<Stri
     };
     let kept = ledger.survey(last);
     let wanted = checkpoints(config.epochs, config.checkpoint_every);
-    let segments = route(last, &wanted, &kept.iter().map(|(epoch, part)| (*epoch, part.kept())).collect());
+    let segments = route(
+        last,
+        &wanted,
+        &kept
+            .iter()
+            .map(|(epoch, part)| (*epoch, part.kept()))
+            .collect(),
+    );
     if segments.is_empty() {
         return Ok(Map::new());
     }
 
     let source = Arc::new(prepare::open(ctx, "data")?);
-    let batches = Batches::new(Arc::clone(&source), ctx.seed, config.batch_size, config.drop_last);
+    let batches = Batches::new(
+        Arc::clone(&source),
+        ctx.seed,
+        config.batch_size,
+        config.drop_last,
+    );
     if batches.per_epoch() == 0 {
         let (images, batch_size) = (source.pack.len(), config.batch_size);
         return Err(TrainError::NoBatch { images, batch_size }.into());
@@ -48,7 +63,11 @@ pub(super) fn train(config: &TrainConfig, ctx: &StageCtx<'_>) -> Result<Map<Stri
         task: prepare::task(config, ctx, &source.pack)?,
         batches,
         wanted,
-        states: kept.iter().filter(|(_, part)| part.state().is_some()).map(|(epoch, _)| *epoch).collect(),
+        states: kept
+            .iter()
+            .filter(|(_, part)| part.state().is_some())
+            .map(|(epoch, _)| *epoch)
+            .collect(),
         saved: Instant::now(),
         meter: Meter::new(),
     };
@@ -86,7 +105,11 @@ impl Run<'_> {
         if epoch == 0 {
             return Ok(learner);
         }
-        let lost = || StageError::Failed(format!("the resume state of epoch {epoch} has gone; run again"));
+        let lost = || {
+            StageError::Failed(format!(
+                "the resume state of epoch {epoch} has gone; run again"
+            ))
+        };
         let part = self.ledger.epoch(epoch).ok_or_else(lost)?;
         let path = self.ledger.path(part.state().ok_or_else(lost)?)?;
         learner.load_state(&path)?;
@@ -113,9 +136,19 @@ impl Run<'_> {
                 self.keep(learner, epoch, &history)?;
                 Ok(true)
             }
-            EpochEnd::Diverged { history, step, term } => {
-                (ctx.log)(&format!("diverged at epoch {epoch}, step {step}: {term} is not finite"));
-                let divergence = Divergence { epoch, step, term: term.to_owned() };
+            EpochEnd::Diverged {
+                history,
+                step,
+                term,
+            } => {
+                (ctx.log)(&format!(
+                    "diverged at epoch {epoch}, step {step}: {term} is not finite"
+                ));
+                let divergence = Divergence {
+                    epoch,
+                    step,
+                    term: term.to_owned(),
+                };
                 self.ledger.diverge(&divergence, history.to_csv())?;
                 Ok(false)
             }
@@ -124,13 +157,19 @@ impl Run<'_> {
 
     fn keep(&mut self, learner: &Learner, epoch: u64, history: &History) -> Result<(), StageError> {
         let means = history.means();
-        let figures: Vec<String> = means.iter().map(|(name, mean)| format!("{name} {mean:.4}")).collect();
+        let figures: Vec<String> = means
+            .iter()
+            .map(|(name, mean)| format!("{name} {mean:.4}"))
+            .collect();
         (self.ctx.log)(&format!("epoch {epoch}: {}", figures.join(", ")));
 
         let checkpoint = self.wanted.contains(&epoch);
         let mut new = NewEpoch {
             history: history.to_csv(),
-            means: means.iter().map(|(name, mean)| ((*name).to_owned(), json!(mean))).collect(),
+            means: means
+                .iter()
+                .map(|(name, mean)| ((*name).to_owned(), json!(mean)))
+                .collect(),
             model: None,
             state: None,
         };
@@ -158,13 +197,18 @@ impl Run<'_> {
 
 /// What is told of a step.
 fn progress(row: &Row, total: u64, images_per_second: f64, columns: &[&str]) -> Progress {
-    let losses = columns.iter().zip(&row.figures).filter(|(column, _)| column.starts_with("loss"));
+    let losses = columns
+        .iter()
+        .zip(&row.figures)
+        .filter(|(column, _)| column.starts_with("loss"));
     Progress {
         done: row.step,
         total,
         epoch: Some(row.epoch),
         images_per_second: Some(images_per_second),
-        figures: losses.filter_map(|(column, figure)| Some(((*column).to_owned(), f64::from((*figure)?)))).collect(),
+        figures: losses
+            .filter_map(|(column, figure)| Some(((*column).to_owned(), f64::from((*figure)?))))
+            .collect(),
     }
 }
 
@@ -180,7 +224,12 @@ struct Meter {
 impl Meter {
     fn new() -> Self {
         let now = Instant::now();
-        Self { started: now, told: now, images: 0, training: Duration::ZERO }
+        Self {
+            started: now,
+            told: now,
+            images: 0,
+            training: Duration::ZERO,
+        }
     }
 
     /// Counts a step; images a second so far when it is time to tell.
@@ -195,7 +244,10 @@ impl Meter {
 
     fn timings(&self) -> Map<String, Value> {
         let mut timings = Map::new();
-        timings.insert("seconds".to_owned(), json!(self.started.elapsed().as_secs_f64()));
+        timings.insert(
+            "seconds".to_owned(),
+            json!(self.started.elapsed().as_secs_f64()),
+        );
         let rate = self.images as f64 / self.training.as_secs_f64().max(f64::MIN_POSITIVE);
         timings.insert("images_per_second".to_owned(), json!(rate));
         if let Some(bytes) = peak_memory() {
@@ -208,7 +260,9 @@ impl Meter {
 /// The largest resident size of this process so far in bytes, where the system tells.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -50,7 +50,10 @@ pub(super) struct Epoch(Part);
 impl Epoch {
     /// The means of its history's columns.
     pub fn means(&self) -> impl Iterator<Item = (&String, f64)> {
-        self.0.values.iter().filter_map(|(name, value)| Some((name, value.as_f64()?)))
+        self.0
+            .values
+            .iter()
+            .filter_map(|(name, value)| Some((name, value.as_f64()?)))
     }
 
     /// The model after it, at a checkpoint.
@@ -83,12 +86,16 @@ impl<'a> Ledger<'a> {
 
     /// What is kept of `epoch`.
     pub fn epoch(&self, epoch: u64) -> Option<Epoch> {
-        self.memo.get(&self.key("epoch", epoch), &[MODEL, STATE]).map(Epoch)
+        self.memo
+            .get(&self.key("epoch", epoch), &[MODEL, STATE])
+            .map(Epoch)
     }
 
     /// What is kept of epochs 1 … `epochs`.
     pub fn survey(&self, epochs: u64) -> BTreeMap<u64, Epoch> {
-        (1..=epochs).filter_map(|epoch| Some((epoch, self.epoch(epoch)?))).collect()
+        (1..=epochs)
+            .filter_map(|epoch| Some((epoch, self.epoch(epoch)?)))
+            .collect()
     }
 
     /// Keeps an epoch; what is kept of it already and not made anew stays.
@@ -100,17 +107,23 @@ impl<'a> Ledger<'a> {
         if let Some(before) = self.epoch(epoch) {
             for (name, artifact) in before.0.objects {
                 let format = artifact.format;
-                part.objects.insert(name, (Product::Stored(artifact), format));
+                part.objects
+                    .insert(name, (Product::Stored(artifact), format));
             }
         }
         let history = Product::Bytes(new.history.into_bytes());
-        part.objects.insert(HISTORY.to_owned(), (history, Format::Table));
-        let files = [(MODEL, new.model, Format::Model), (STATE, new.state, Format::File)];
+        part.objects
+            .insert(HISTORY.to_owned(), (history, Format::Table));
+        let files = [
+            (MODEL, new.model, Format::Model),
+            (STATE, new.state, Format::File),
+        ];
         let mut made = Vec::new();
         for (name, path, format) in files {
             if let Some(path) = path {
                 made.push(path.clone());
-                part.objects.insert(name.to_owned(), (Product::Made(path), format));
+                part.objects
+                    .insert(name.to_owned(), (Product::Made(path), format));
             }
         }
         self.memo.put(&self.key("epoch", epoch), part)?;
@@ -134,7 +147,9 @@ impl<'a> Ledger<'a> {
 
     /// Remembers that a run of `epochs` epochs was asked for: the state at its end is worth keeping.
     pub fn request(&self, epochs: u64) -> Result<(), StageError> {
-        self.memo.put(&self.key("length", epochs), NewPart::default()).map(|_| ())
+        self.memo
+            .put(&self.key("length", epochs), NewPart::default())
+            .map(|_| ())
     }
 
     /// Where the trajectory ends, if it is known to end, and the history of the epoch's steps before that.
@@ -146,7 +161,8 @@ impl<'a> Ledger<'a> {
 
     /// Remembers where the trajectory ends.
     pub fn diverge(&self, divergence: &Divergence, history: String) -> Result<(), StageError> {
-        let values = json!({"epoch": divergence.epoch, "step": divergence.step, "term": divergence.term});
+        let values =
+            json!({"epoch": divergence.epoch, "step": divergence.step, "term": divergence.term});
         let history = (Product::Bytes(history.into_bytes()), Format::Table);
         let part = NewPart {
             values: values.as_object().cloned().unwrap_or_default(),
@@ -159,7 +175,9 @@ impl<'a> Ledger<'a> {
     pub fn history(&self, epoch: &Epoch) -> Result<String, StageError> {
         match epoch.0.objects.get(HISTORY) {
             Some(artifact) => self.text(artifact),
-            None => Err(StageError::Failed("an epoch was kept without its history".to_owned())),
+            None => Err(StageError::Failed(
+                "an epoch was kept without its history".to_owned(),
+            )),
         }
     }
 

@@ -9,9 +9,16 @@ use crate::train::history;
 use crate::train::trajectory::checkpoints;
 
 /// The outputs of a run of `config`; `None` while something of it is missing.
-pub(super) fn assemble(config: &TrainConfig, ledger: &Ledger<'_>) -> Result<Option<Outcome>, StageError> {
-    let diverged = ledger.divergence().filter(|(divergence, _)| divergence.epoch <= config.epochs);
-    let epochs = diverged.as_ref().map_or(config.epochs, |(divergence, _)| divergence.epoch - 1);
+pub(super) fn assemble(
+    config: &TrainConfig,
+    ledger: &Ledger<'_>,
+) -> Result<Option<Outcome>, StageError> {
+    let diverged = ledger
+        .divergence()
+        .filter(|(divergence, _)| divergence.epoch <= config.epochs);
+    let epochs = diverged
+        .as_ref()
+        .map_or(config.epochs, |(divergence, _)| divergence.epoch - 1);
     let wanted = checkpoints(config.epochs, config.checkpoint_every);
 
     let mut outcome = Outcome::default();
@@ -27,7 +34,10 @@ pub(super) fn assemble(config: &TrainConfig, ledger: &Ledger<'_>) -> Result<Opti
             let Some(artifact) = kept.model() else {
                 return Ok(None);
             };
-            files.insert(format!("epoch-{epoch:04}.safetensors"), Product::Stored(artifact.clone()));
+            files.insert(
+                format!("epoch-{epoch:04}.safetensors"),
+                Product::Stored(artifact.clone()),
+            );
             model = Some((epoch, artifact.clone()));
         }
         if epoch == epochs {
@@ -45,10 +55,16 @@ pub(super) fn assemble(config: &TrainConfig, ledger: &Ledger<'_>) -> Result<Opti
         };
     }
     let history = history::concatenate(chunks.iter().map(String::as_str));
-    outcome.outputs.insert("history".to_owned(), Product::Bytes(history.into_bytes()));
+    outcome
+        .outputs
+        .insert("history".to_owned(), Product::Bytes(history.into_bytes()));
     if let Some((_, artifact)) = model {
-        outcome.outputs.insert("model".to_owned(), Product::Stored(artifact));
-        outcome.outputs.insert("checkpoints".to_owned(), Product::Tree(files));
+        outcome
+            .outputs
+            .insert("model".to_owned(), Product::Stored(artifact));
+        outcome
+            .outputs
+            .insert("checkpoints".to_owned(), Product::Tree(files));
     }
     Ok(Some(outcome))
 }

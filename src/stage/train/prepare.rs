@@ -15,23 +15,28 @@ pub(super) fn open(ctx: &StageCtx<'_>, input: &str) -> Result<Source, StageError
 }
 
 /// What is trained.
-pub(super) fn task(config: &TrainConfig, ctx: &StageCtx<'_>, data: &Pack) -> Result<Box<dyn Task>, StageError> {
+pub(super) fn task(
+    config: &TrainConfig,
+    ctx: &StageCtx<'_>,
+    data: &Pack,
+) -> Result<Box<dyn Task>, StageError> {
     Ok(match config.task {
         TaskName::Gan => {
             let loss = config.loss.gan().ok_or_else(|| {
                 StageError::Failed("`loss` is none of a GAN: expected bce".to_owned())
             })?;
-            Box::new(Gan { loss, seed: ctx.seed })
+            Box::new(Gan {
+                loss,
+                seed: ctx.seed,
+            })
         }
         TaskName::Classifier => {
-            let validation = match ctx.optional("validation") {
-                None => None,
-                Some(_) => {
-                    let source = open(ctx, "validation")?;
-                    fits(data, &source.pack)?;
-                    Some(Arc::new(source))
-                }
-            };
+            let mut validation = None;
+            if ctx.optional("validation").is_some() {
+                let source = open(ctx, "validation")?;
+                fits(data, &source.pack)?;
+                validation = Some(Arc::new(source));
+            }
             Box::new(Classifier {
                 loss: classifier_loss(config.loss, data.schema().labels)?,
                 seed: ctx.seed,
@@ -46,8 +51,12 @@ fn classifier_loss(name: LossName, labels: LabelKind) -> Result<ClassifierLoss, 
     match (name, labels) {
         (_, LabelKind::None) => Err(TrainError::NoLabels("a classifier learns labels")),
         (LossName::CrossEntropy, LabelKind::Multi) => Err(TrainError::ManyLabels),
-        (LossName::CrossEntropy | LossName::ByLabels, LabelKind::Class) => Ok(ClassifierLoss::CrossEntropy),
-        (LossName::Bce, _) | (LossName::ByLabels, LabelKind::Multi) => Ok(ClassifierLoss::MultiLabel),
+        (LossName::CrossEntropy | LossName::ByLabels, LabelKind::Class) => {
+            Ok(ClassifierLoss::CrossEntropy)
+        }
+        (LossName::Bce, _) | (LossName::ByLabels, LabelKind::Multi) => {
+            Ok(ClassifierLoss::MultiLabel)
+        }
     }
 }
 
@@ -63,11 +72,19 @@ fn fits(data: &Pack, validation: &Pack) -> Result<(), TrainError> {
 fn described(pack: &Pack) -> Result<String, TrainError> {
     let ((height, width), schema) = (pack.uniform_size()?, pack.schema());
     let classes = schema.classes.join(", ");
-    Ok(format!("{}×{height}×{width} images of {} classes ({classes})", schema.channels, schema.classes.len()))
+    Ok(format!(
+        "{}×{height}×{width} images of {} classes ({classes})",
+        schema.channels,
+        schema.classes.len()
+    ))
 }
 
 /// Networks with their initial values, and optimisers that have made no step.
-pub(super) fn learner(config: &TrainConfig, ctx: &StageCtx<'_>, data: &Pack) -> Result<Learner, StageError> {
+pub(super) fn learner(
+    config: &TrainConfig,
+    ctx: &StageCtx<'_>,
+    data: &Pack,
+) -> Result<Learner, StageError> {
     let spec = config.model.spec().ok_or_else(|| {
         StageError::Failed("the model was not resolved before the stage ran".to_owned())
     })?;
@@ -95,5 +112,10 @@ pub(super) fn learner(config: &TrainConfig, ctx: &StageCtx<'_>, data: &Pack) -> 
             spec: spec.clone(),
         },
     };
-    Ok(Learner::new(model, config.optimiser(), config.lr.clone(), device)?)
+    Ok(Learner::new(
+        model,
+        config.optimiser(),
+        config.lr.clone(),
+        device,
+    )?)
 }
