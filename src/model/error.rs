@@ -1,0 +1,133 @@
+//! What can be wrong with a model.
+
+use std::path::PathBuf;
+
+/// Why a model could not be read, built, run or saved.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A name that no preset has.
+    #[error("unknown model `{name}`{}", did_you_mean(suggestion.as_deref()))]
+    UnknownPreset {
+        /// the name asked for
+        name: String,
+        /// the nearest preset, where one is near
+        suggestion: Option<String>,
+    },
+    /// A model file that is not there.
+    #[error("no model file `{}`", path.display())]
+    MissingFile {
+        /// the file looked for
+        path: PathBuf,
+    },
+    /// A file that cannot be read or written.
+    #[error("`{}`: {source}", path.display())]
+    Io {
+        /// the file
+        path: PathBuf,
+        /// what the system says
+        source: std::io::Error,
+    },
+    /// Text that describes no model.
+    #[error("{}{message}", place(file.as_deref(), *position))]
+    Text {
+        /// the file it stands in; `None` for a text from elsewhere
+        file: Option<PathBuf>,
+        /// line and column, both from 1, where the parser knows them
+        position: Option<(usize, usize)>,
+        /// what is wrong
+        message: String,
+    },
+    /// A network whose shapes do not fit.
+    #[error("network `{network}`, {source}")]
+    Shape {
+        /// the network's name
+        network: String,
+        /// where and why
+        source: ShapeError,
+    },
+    /// A forward pass without one of the network's inputs.
+    #[error("network `{network}` needs the input `{input}`, which it was not given")]
+    MissingInput {
+        /// the network's name
+        network: String,
+        /// the input's name
+        input: String,
+    },
+    /// A forward pass with an input of the wrong shape.
+    #[error(
+        "network `{network}`: input `{input}` has the shape {got:?}, expected a batch of {expected:?}"
+    )]
+    InputShape {
+        /// the network's name
+        network: String,
+        /// the input's name
+        input: String,
+        /// its shape, batch included
+        got: Vec<usize>,
+        /// the declared shape, without the batch
+        expected: Vec<usize>,
+    },
+    /// Features asked of a network that marks none.
+    #[error("network `{network}` has no `tap: {tap}` layer to take features from")]
+    NoTap {
+        /// the network's name
+        network: String,
+        /// the tap's name
+        tap: String,
+    },
+    /// A saved model that is damaged or was not written by retake.
+    #[error("`{}` is not a usable model: {reason}", path.display())]
+    Damaged {
+        /// the file
+        path: PathBuf,
+        /// what is wrong with it
+        reason: String,
+    },
+    /// A layer's computation failed.
+    #[error("layer {path}: {source}")]
+    Layer {
+        /// the layer's path in its network
+        path: String,
+        /// candle's reason
+        source: candle_core::Error,
+    },
+    /// A tensor operation failed outside any layer.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Two shapes in a network that do not fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct ShapeError {
+    /// The layer's place in its network, as in the YAML: `layers.3.residual.layers.0`.
+    pub path: String,
+    /// The layer's name and both shapes.
+    pub message: String,
+}
+
+fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(
+        || format!(" (presets: {})", super::ModelSpec::presets().join(", ")),
+        |near| format!(": did you mean `{near}`?"),
+    )
+}
+
+fn place(file: Option<&std::path::Path>, position: Option<(usize, usize)>) -> String {
+    match (file, position) {
+        (Some(file), Some((line, column))) => format!("{}:{line}:{column}: ", file.display()),
+        (Some(file), None) => format!("{}: ", file.display()),
+        (None, Some((line, column))) => format!("line {line}, column {column}: "),
+        (None, None) => String::new(),
+    }
+}
+
+/// The candidate nearest to `name`, when it is near enough to be a slip of the fingers.
+pub(super) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    candidates
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= 1.max(candidate.len() / 3))
+        .min()
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,67 @@
+//! `concat`: another input joins, along the channels.
+
+use candle_core::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::LayerSpec;
+use crate::model::build::{Builder, Built, Forward, Layer, Sequence, text};
+use crate::model::error::{ModelError, ShapeError};
+use crate::model::inputs::Run;
+
+/// Takes a named input of the network through layers of its own and appends the result along the channels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Concat {
+    /// the name of the input
+    pub input: String,
+    /// what it goes through first
+    #[serde(default)]
+    pub layers: Vec<LayerSpec>,
+}
+
+struct Computation {
+    input: String,
+    layers: Sequence,
+}
+
+impl Layer for Concat {
+    fn build(&self, input: &[usize], builder: &mut Builder<'_>) -> Result<Built, ShapeError> {
+        let joining = builder.input(&self.input)?;
+        let (layers, joining) = builder.nested("layers", &self.layers, joining)?;
+        let (Some((channels, rest)), Some((more, other))) =
+            (input.split_first(), joining.split_first())
+        else {
+            return Err(builder.misfit("has nothing to join"));
+        };
+        if rest != other {
+            return Err(builder.misfit(format_args!(
+                "cannot append `{}` of {} to its input of {}: they must agree in all but the channels",
+                self.input, text(&joining), text(input)
+            )));
+        }
+        let mut shape = vec![channels + more];
+        shape.extend(rest);
+        Built::new(
+            shape,
+            Computation {
+                input: self.input.clone(),
+                layers,
+            },
+        )
+    }
+}
+
+impl Forward for Computation {
+    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+        let joining = run
+            .inputs
+            .get(&self.input)
+            .ok_or_else(|| ModelError::MissingInput {
+                network: run.network.to_owned(),
+                input: self.input.clone(),
+            })?;
+        let joining = self.layers.forward(joining, run)?;
+        Ok(Tensor::cat(&[x, &joining], 1)?)
+    }
+}

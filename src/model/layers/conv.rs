@@ -1,0 +1,114 @@
+//! `conv`: a convolution over images.
+
+use candle_core::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::linear::yes;
+use super::window::{image, slide};
+use crate::model::build::{Builder, Built, Forward, Layer, Slot};
+use crate::model::dims::Dim;
+use crate::model::error::{ModelError, ShapeError};
+use crate::model::init::Role;
+use crate::model::inputs::Run;
+use crate::model::size::{Pair, Sides};
+use crate::ops;
+
+/// Convolution: (channels, height, width) → (out, …).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Conv {
+    /// channels of the output
+    pub out: Dim,
+    /// size of the kernel
+    pub kernel: Pair,
+    /// distance between two places of the kernel
+    #[serde(default = "one")]
+    pub stride: Pair,
+    /// zeros added around the input
+    #[serde(default)]
+    pub padding: Sides,
+    /// groups of channels that do not see each other
+    #[serde(default = "one_group")]
+    pub groups: usize,
+    /// whether a bias is added
+    #[serde(default = "yes")]
+    pub bias: bool,
+}
+
+pub(super) fn one() -> Pair {
+    Pair::square(1)
+}
+
+pub(super) fn one_group() -> usize {
+    1
+}
+
+/// Fails unless `groups` divides both channel counts.
+pub(super) fn check_groups(
+    groups: usize,
+    channels: usize,
+    out: usize,
+    builder: &Builder<'_>,
+) -> Result<(), ShapeError> {
+    if groups > 0 && channels.is_multiple_of(groups) && out.is_multiple_of(groups) {
+        return Ok(());
+    }
+    Err(builder.misfit(format_args!(
+        "has {groups} groups, which do not divide its {channels} input and {out} output channels"
+    )))
+}
+
+struct Computation {
+    weight: Slot,
+    bias: Option<Slot>,
+    conv: ops::Conv,
+}
+
+impl Layer for Conv {
+    fn build(&self, input: &[usize], builder: &mut Builder<'_>) -> Result<Built, ShapeError> {
+        let input = image(input, builder)?;
+        let [channels, ..] = input;
+        let out = builder.size(&self.out)?;
+        check_groups(self.groups, channels, out, builder)?;
+        let (height, width) = slide(input, self.kernel, self.stride, self.padding, builder)?;
+        let area = self.kernel.height * self.kernel.width;
+        let shape = [
+            out,
+            channels / self.groups,
+            self.kernel.height,
+            self.kernel.width,
+        ];
+        let fan_in = shape[1] * area;
+        let weight = builder.parameter(
+            "weight",
+            &shape,
+            Role::ConvWeight {
+                fan_in,
+                fan_out: out * area,
+            },
+        )?;
+        let bias = self
+            .bias
+            .then(|| builder.parameter("bias", &[out], Role::Bias { fan_in }))
+            .transpose()?;
+        let conv = ops::Conv {
+            stride: self.stride.tuple(),
+            padding: self.padding.into(),
+            groups: self.groups,
+        };
+        Built::new(vec![out, height, width], Computation { weight, bias, conv })
+    }
+}
+
+impl Forward for Computation {
+    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+        let bias = self.bias.map(|slot| run.parameter(slot));
+        Ok(ops::conv2d(
+            x,
+            &run.parameter(self.weight),
+            bias.as_ref(),
+            &self.conv,
+        )?)
+    }
+}

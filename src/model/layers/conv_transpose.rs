@@ -1,0 +1,138 @@
+//! `conv-transpose`: a transposed convolution, the usual way up in a generator.
+
+use candle_core::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::conv::{check_groups, one, one_group};
+use super::linear::yes;
+use super::window::image;
+use crate::model::build::{Builder, Built, Forward, Layer, Slot, text};
+use crate::model::dims::Dim;
+use crate::model::error::{ModelError, ShapeError};
+use crate::model::init::Role;
+use crate::model::inputs::Run;
+use crate::model::size::{Pair, Sides};
+use crate::ops;
+
+/// Transposed convolution: (channels, height, width) → (out, …), each side
+/// (side − 1)·stride − padding + kernel + `output_padding`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConvTranspose {
+    /// channels of the output
+    pub out: Dim,
+    /// size of the kernel
+    pub kernel: Pair,
+    /// distance between two places of the kernel in the output
+    #[serde(default = "one")]
+    pub stride: Pair,
+    /// rows and columns cut from the output at each side
+    #[serde(default)]
+    pub padding: Sides,
+    /// rows added below and columns added to the right, less than the stride
+    #[serde(default)]
+    pub output_padding: usize,
+    /// groups of channels that do not see each other
+    #[serde(default = "one_group")]
+    pub groups: usize,
+    /// whether a bias is added
+    #[serde(default = "yes")]
+    pub bias: bool,
+}
+
+struct Computation {
+    weight: Slot,
+    bias: Option<Slot>,
+    conv: ops::Conv,
+    extra: usize,
+}
+
+impl Layer for ConvTranspose {
+    fn build(&self, input: &[usize], builder: &mut Builder<'_>) -> Result<Built, ShapeError> {
+        let [channels, height, width] = image(input, builder)?;
+        let out = builder.size(&self.out)?;
+        check_groups(self.groups, channels, out, builder)?;
+        let Self {
+            kernel,
+            stride,
+            padding,
+            output_padding: extra,
+            ..
+        } = *self;
+        if extra > 0 && extra >= stride.height.min(stride.width) {
+            return Err(builder.misfit(format_args!(
+                "has an output padding of {extra}, which must be less than its stride ({}, {})",
+                stride.height, stride.width
+            )));
+        }
+        let side = |input: usize, kernel: usize, stride: usize, cut: usize| {
+            let full = (input - 1)
+                .checked_mul(stride)?
+                .checked_add(kernel + extra)?;
+            full.checked_sub(cut).filter(|side| *side > 0)
+        };
+        let sides = (
+            side(
+                height,
+                kernel.height,
+                stride.height,
+                padding.top + padding.bottom,
+            ),
+            side(
+                width,
+                kernel.width,
+                stride.width,
+                padding.left + padding.right,
+            ),
+        );
+        let (Some(out_height), Some(out_width)) = sides else {
+            return Err(builder.misfit(format_args!(
+                "cuts away more by padding than it makes of its input {}",
+                text(input)
+            )));
+        };
+        let area = kernel.height * kernel.width;
+        let shape = [channels, out / self.groups, kernel.height, kernel.width];
+        // PyTorch counts fans by the weight's own order of dimensions, which is the other way round here.
+        let fan_in = shape[1] * area;
+        let role = Role::ConvWeight {
+            fan_in,
+            fan_out: channels * area,
+        };
+        let weight = builder.parameter("weight", &shape, role)?;
+        let bias = self
+            .bias
+            .then(|| builder.parameter("bias", &[out], Role::Bias { fan_in }))
+            .transpose()?;
+        let conv = ops::Conv {
+            stride: stride.tuple(),
+            padding: padding.into(),
+            groups: self.groups,
+        };
+        Built::new(
+            vec![out, out_height, out_width],
+            Computation {
+                weight,
+                bias,
+                conv,
+                extra,
+            },
+        )
+    }
+}
+
+impl Forward for Computation {
+    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+        let weight = run.parameter(self.weight);
+        let bias = self.bias.map(|slot| run.parameter(slot));
+        let extra = (self.extra, self.extra);
+        Ok(ops::conv_transpose2d(
+            x,
+            &weight,
+            bias.as_ref(),
+            &self.conv,
+            extra,
+        )?)
+    }
+}

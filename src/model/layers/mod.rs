@@ -1,0 +1,198 @@
+//! The layers: THE list, and how a layer is written in YAML.
+//!
+//! A layer is its name with settings (`conv: {out: 64, kernel: 4}`), its name alone where it needs
+//! none (`relu`), or a list of layers (a block). A new layer is one file here and one line in the list.
+
+mod activation;
+mod batch_norm;
+mod concat;
+mod conv;
+mod conv_transpose;
+mod dropout;
+mod linear;
+mod pool;
+mod reshape;
+mod residual;
+mod tap;
+mod upsample;
+mod window;
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::{MapDeserializer, SeqAccessDeserializer};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::build::{Builder, Built, Layer};
+use super::error::{ShapeError, nearest};
+
+pub use activation::{LeakyRelu, Relu, Sigmoid, Tanh};
+pub use batch_norm::BatchNorm;
+pub use concat::Concat;
+pub use conv::Conv;
+pub use conv_transpose::ConvTranspose;
+pub use dropout::Dropout;
+pub use linear::Linear;
+pub use pool::{AvgPool, GlobalAvgPool, MaxPool};
+pub use reshape::{Flatten, Reshape};
+pub use residual::Residual;
+pub use tap::Tap;
+pub use upsample::Upsample;
+
+/// Makes [`LayerSpec`] from the list of layers: an enum, its YAML names, its decoder, and the calls passed
+/// on to whichever layer it holds.
+macro_rules! layers {
+    ($($name:literal => $variant:ident),+ $(,)?) => {
+        /// A layer of a network.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum LayerSpec {
+            $(#[doc = concat!("`", $name, "`")] $variant($variant),)+
+            /// a list of layers
+            Block(Vec<LayerSpec>),
+        }
+
+        impl LayerSpec {
+            /// The names of all layers, in declared order.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// The layer's name in YAML.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)+ Self::Block(_) => "block" }
+            }
+
+            pub(super) fn build(&self, input: &[usize], builder: &mut Builder<'_>) -> Result<Built, ShapeError> {
+                match self {
+                    $(Self::$variant(layer) => layer.build(input, builder),)+
+                    Self::Block(layers) => builder.block(layers, input),
+                }
+            }
+        }
+
+        impl Serialize for LayerSpec {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {
+                    $(Self::$variant(layer) => {
+                        let mut map = serializer.serialize_map(Some(1))?;
+                        map.serialize_entry($name, layer)?;
+                        map.end()
+                    })+
+                    Self::Block(layers) => layers.serialize(serializer),
+                }
+            }
+        }
+
+        impl<'de> DeserializeSeed<'de> for Named<'_> {
+            type Value = LayerSpec;
+            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<LayerSpec, D::Error> {
+                match self.0 {
+                    $($name => $variant::deserialize(deserializer).map(LayerSpec::$variant),)+
+                    unknown => Err(de::Error::custom(unknown_layer(unknown))),
+                }
+            }
+        }
+
+        fn settings(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+            vec![$(($name, generator.subschema_for::<$variant>())),+]
+        }
+    };
+}
+
+layers! {
+    "linear" => Linear,
+    "conv" => Conv,
+    "conv-transpose" => ConvTranspose,
+    "batch-norm" => BatchNorm,
+    "relu" => Relu,
+    "leaky-relu" => LeakyRelu,
+    "tanh" => Tanh,
+    "sigmoid" => Sigmoid,
+    "dropout" => Dropout,
+    "max-pool" => MaxPool,
+    "avg-pool" => AvgPool,
+    "global-avg-pool" => GlobalAvgPool,
+    "upsample" => Upsample,
+    "flatten" => Flatten,
+    "reshape" => Reshape,
+    "concat" => Concat,
+    "residual" => Residual,
+    "tap" => Tap,
+}
+
+/// The settings of the layer of this name.
+struct Named<'a>(&'a str);
+
+fn unknown_layer(name: &str) -> String {
+    match nearest(name, LayerSpec::NAMES) {
+        Some(near) => format!("unknown layer `{name}`: did you mean `{near}`?"),
+        None => format!(
+            "unknown layer `{name}`: expected one of {}",
+            LayerSpec::NAMES.join(", ")
+        ),
+    }
+}
+
+impl<'de> Deserialize<'de> for LayerSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LayerVisitor;
+        impl<'de> Visitor<'de> for LayerVisitor {
+            type Value = LayerSpec;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a layer: its name, its name with settings, or a list of layers")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<LayerSpec, E> {
+                if !LayerSpec::NAMES.contains(&name) {
+                    return Err(E::custom(unknown_layer(name)));
+                }
+                let nothing = MapDeserializer::new(std::iter::empty::<(&str, &str)>());
+                Named(name).deserialize(nothing).map_err(|error: E| {
+                    E::custom(format!("layer `{name}` needs settings: {error}"))
+                })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LayerSpec, A::Error> {
+                let Some(name) = map.next_key::<String>()? else {
+                    return Err(de::Error::custom("an empty mapping is no layer"));
+                };
+                let layer = map.next_value_seed(Named(&name))?;
+                match map.next_key::<String>()? {
+                    None => Ok(layer),
+                    Some(other) => Err(de::Error::custom(format!(
+                        "one layer an item, but `{other}` follows `{name}` (is a `- ` missing, or an indent?)"
+                    ))),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<LayerSpec, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(LayerSpec::Block)
+            }
+        }
+        deserializer.deserialize_any(LayerVisitor)
+    }
+}
+
+impl JsonSchema for LayerSpec {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Layer".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let with_settings = settings(generator).into_iter().map(|(name, schema)| {
+            json_schema!({
+                "type": "object",
+                "properties": {name: schema},
+                "required": [name],
+                "additionalProperties": false
+            })
+        });
+        let mut forms: Vec<Schema> = with_settings.collect();
+        forms.push(json_schema!({"type": "string", "enum": Self::NAMES}));
+        forms.push(json_schema!({"type": "array", "items": generator.subschema_for::<Self>()}));
+        json_schema!({
+            "description": "A layer: its name with settings, its name alone, or a list of layers (a block).",
+            "anyOf": forms
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! A network with parameters.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor, Var};
+
+use super::build::{Declared, Forward, Sequence, walk};
+use super::dims::Dims;
+use super::error::ModelError;
+use super::init::Init;
+use super::inputs::{Inputs, Mode, Run};
+use super::spec::NetworkSpec;
+use crate::rng::Stream;
+
+/// A named tensor of a network.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// the layer's path and the tensor's name: `layers.0.weight`
+    pub name: String,
+    /// the values, f32
+    pub var: Var,
+}
+
+/// A network of a model: layers and the tensors they own. A clone shares the tensors.
+#[derive(Clone)]
+pub struct Network {
+    name: String,
+    start: String,
+    inputs: BTreeMap<String, Vec<usize>>,
+    layers: Arc<Sequence>,
+    parameters: Vec<Parameter>,
+    buffers: Vec<Parameter>,
+}
+
+/// The tap that [`Network::features`] reads.
+const FEATURES: &str = "features";
+
+impl Network {
+    /// Builds the network with initial values drawn from the streams (`seed`, `init/<name>/<parameter>`, 0).
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] when its shapes do not fit; [`ModelError::Tensor`] when the device has no room.
+    pub fn new(
+        name: &str,
+        spec: &NetworkSpec,
+        dims: &Dims,
+        init: Init,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Self::with_values(name, spec, dims, |declared| {
+            let purpose = format!("init/{name}/{}", declared.name);
+            let count = declared.shape.iter().product();
+            let values = init.values(declared.role, count, &mut Stream::new(seed, &purpose, 0));
+            Ok(Tensor::from_vec(values, declared.shape.as_slice(), device)?)
+        })
+    }
+
+    /// Builds the network with the values that `value` gives for each tensor it declares.
+    pub(super) fn with_values(
+        name: &str,
+        spec: &NetworkSpec,
+        dims: &Dims,
+        mut value: impl FnMut(&Declared) -> Result<Tensor, ModelError>,
+    ) -> Result<Self, ModelError> {
+        let walked = walk(spec, dims).map_err(|source| ModelError::Shape {
+            network: name.to_owned(),
+            source,
+        })?;
+        let mut fill = |declared: Vec<Declared>| {
+            let filled = declared.into_iter().map(|declared| {
+                let var = Var::from_tensor(&value(&declared)?)?;
+                Ok(Parameter {
+                    name: declared.name,
+                    var,
+                })
+            });
+            filled.collect::<Result<Vec<_>, ModelError>>()
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            start: spec.start.clone(),
+            inputs: walked.inputs,
+            layers: Arc::new(walked.layers),
+            parameters: fill(walked.parameters)?,
+            buffers: fill(walked.buffers)?,
+        })
+    }
+
+    /// The name in its model.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What training changes, in declared order.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// What forward passes in training keep beside them (running statistics), in declared order.
+    pub fn buffers(&self) -> &[Parameter] {
+        &self.buffers
+    }
+
+    /// Whether it has an input of this name: `takes("condition")` asks whether it is conditional.
+    pub fn takes(&self, input: &str) -> bool {
+        self.inputs.contains_key(input)
+    }
+
+    /// The output for a batch of inputs. In [`Mode::Train`] running statistics move.
+    ///
+    /// # Errors
+    /// A missing input, one of another shape than declared, or a failed operation.
+    pub fn forward(&self, inputs: &Inputs, mode: Mode) -> Result<Tensor, ModelError> {
+        self.pass(inputs, mode, false).map(|(output, _)| output)
+    }
+
+    /// The same with constant parameters: gradients reach the inputs only, and no work goes into
+    /// gradients of weights. Running statistics still move in [`Mode::Train`].
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn forward_frozen(&self, inputs: &Inputs, mode: Mode) -> Result<Tensor, ModelError> {
+        self.pass(inputs, mode, true).map(|(output, _)| output)
+    }
+
+    /// What flows through the layer `tap: features`, flattened to (N, D), and the network's output.
+    /// Parameters are constants, as in [`Network::forward_frozen`].
+    ///
+    /// # Errors
+    /// [`ModelError::NoTap`] when no layer marks features; else as [`Network::forward`].
+    pub fn features(&self, inputs: &Inputs, mode: Mode) -> Result<(Tensor, Tensor), ModelError> {
+        let (output, mut taps) = self.pass(inputs, mode, true)?;
+        let features = taps.remove(FEATURES).ok_or_else(|| ModelError::NoTap {
+            network: self.name.clone(),
+            tap: FEATURES.to_owned(),
+        })?;
+        Ok((features.flatten_from(1)?, output))
+    }
+
+    fn pass(
+        &self,
+        inputs: &Inputs,
+        mode: Mode,
+        frozen: bool,
+    ) -> Result<(Tensor, BTreeMap<String, Tensor>), ModelError> {
+        for name in self.inputs.keys() {
+            self.check_input(name, inputs)?;
+        }
+        let run = Run {
+            network: &self.name,
+            parameters: &self.parameters,
+            buffers: &self.buffers,
+            inputs,
+            mode,
+            frozen,
+            taps: RefCell::default(),
+        };
+        let start = self.check_input(&self.start, inputs)?;
+        let output = self.layers.forward(start, &run)?;
+        Ok((output, run.taps.into_inner()))
+    }
+
+    fn check_input<'a>(&self, name: &str, inputs: &'a Inputs) -> Result<&'a Tensor, ModelError> {
+        let tensor = inputs.get(name).ok_or_else(|| ModelError::MissingInput {
+            network: self.name.clone(),
+            input: name.to_owned(),
+        })?;
+        let expected = &self.inputs[name];
+        match tensor.dims() {
+            [_, shape @ ..] if shape == expected.as_slice() => Ok(tensor),
+            got => Err(ModelError::InputShape {
+                network: self.name.clone(),
+                input: name.to_owned(),
+                got: got.to_vec(),
+                expected: expected.clone(),
+            }),
+        }
+    }
+}
