@@ -1,6 +1,7 @@
 //! All integration tests, in one binary: linking polars and candle once is enough.
 
 mod cache;
+mod evaluate;
 mod layers;
 mod metric;
 mod ops;
