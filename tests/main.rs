@@ -8,6 +8,7 @@
 
 mod cache;
 mod data;
+mod evaluate;
 mod layers;
 mod metric;
 mod model;
