@@ -34,6 +34,7 @@ mod records;
 mod refs;
 mod session;
 mod stamps;
+mod survey;
 mod take;
 mod trash;
 mod view;
@@ -46,6 +47,7 @@ pub use lock::{KeyLock, LockState, Owner};
 pub use lockfile::{LockBlock, LockFile};
 pub use publish::Published;
 pub use records::{Lookup, MissReason, NewRecord, Record};
+pub use survey::Checked;
 
 use std::collections::BTreeSet;
 use std::fs;

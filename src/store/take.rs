@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::folder::{Links, Manifest, is_inside, list, unsuitable};
 use super::objects::Staged;
 use super::{FileEntry, Store, StoreError};
+use crate::hash::Digest;
 use crate::stage::{Artifact, Format, Product};
 
 impl Store {
@@ -28,11 +29,7 @@ impl Store {
             }
             Product::Stored(artifact) => {
                 self.check_artifact(artifact)?;
-                let is_folder = artifact.format == Format::Folder;
-                Ok(Artifact {
-                    format: if is_folder { Format::Folder } else { format },
-                    ..artifact.clone()
-                })
+                Ok(stored_as(artifact, format))
             }
             Product::Tree(tree) => self.take_tree(tree),
             Product::Made(path) => {
@@ -80,6 +77,45 @@ impl Store {
 
     fn take_tree(&self, tree: &BTreeMap<String, Product>) -> Result<Artifact, StoreError> {
         let mut staged = Vec::new();
+        let manifest = self.tree_manifest(tree, |bytes| {
+            let file = self.stage_bytes(bytes)?;
+            let entry = (file.digest, file.bytes);
+            staged.push(file);
+            Ok(entry)
+        })?;
+        self.take_manifest(&manifest, staged)
+    }
+
+    /// The artifact that [`Store::take`] would give, without writing anything. For small documents and
+    /// what is stored already; `None` for files that a stage made.
+    pub fn preview(&self, product: &Product, format: Format) -> Option<Artifact> {
+        match product {
+            Product::Made(_) => None,
+            Product::Bytes(bytes) => Some(Artifact {
+                digest: Digest::of_bytes(bytes),
+                bytes: bytes.len() as u64,
+                format,
+            }),
+            Product::Stored(artifact) => Some(stored_as(artifact, format)),
+            Product::Tree(tree) => {
+                let digest = |bytes: &[u8]| Ok((Digest::of_bytes(bytes), bytes.len() as u64));
+                let manifest = self.tree_manifest(tree, digest).ok()?;
+                Some(Artifact {
+                    digest: Digest::of_bytes(&manifest.to_bytes()),
+                    bytes: manifest.bytes(),
+                    format: Format::Folder,
+                })
+            }
+        }
+    }
+
+    /// The manifest of a folder that is put together; `add` is given the bytes of small documents and
+    /// gives their digest and size.
+    fn tree_manifest(
+        &self,
+        tree: &BTreeMap<String, Product>,
+        mut add: impl FnMut(&[u8]) -> Result<(Digest, u64), StoreError>,
+    ) -> Result<Manifest, StoreError> {
         let mut files = BTreeMap::new();
         let mut empty_folders = BTreeSet::new();
         for (path, product) in tree {
@@ -89,33 +125,19 @@ impl Store {
                     "not a path within the folder that is put together",
                 ));
             }
-            let mut add = |path: String, digest, bytes| {
-                let executable = false;
-                files.insert(
-                    path,
-                    FileEntry {
-                        digest,
-                        bytes,
-                        executable,
-                    },
-                );
-            };
-            match product {
-                Product::Bytes(bytes) => {
-                    let file = self.stage_bytes(bytes)?;
-                    add(path.clone(), file.digest, file.bytes);
-                    staged.push(file);
-                }
+            let (digest, bytes) = match product {
+                Product::Bytes(bytes) => add(bytes)?,
                 Product::Stored(artifact) if artifact.format == Format::Folder => {
                     self.check_artifact(artifact)?;
                     let inner = self.manifest(artifact)?;
                     let below = |name: &String| format!("{path}/{name}");
                     files.extend(inner.files.iter().map(|(name, file)| (below(name), *file)));
                     empty_folders.extend(inner.empty_folders.iter().map(below));
+                    continue;
                 }
                 Product::Stored(artifact) => {
                     self.check(&artifact.digest)?;
-                    add(path.clone(), artifact.digest, artifact.bytes);
+                    (artifact.digest, artifact.bytes)
                 }
                 Product::Made(_) | Product::Tree(_) => {
                     return Err(StoreError::unsuitable(
@@ -123,9 +145,18 @@ impl Store {
                         "only stored artifacts and bytes can be put together to a folder",
                     ));
                 }
-            }
+            };
+            let executable = false;
+            files.insert(
+                path.clone(),
+                FileEntry {
+                    digest,
+                    bytes,
+                    executable,
+                },
+            );
         }
-        self.take_manifest(&Manifest::new(files, empty_folders), staged)
+        Ok(Manifest::new(files, empty_folders))
     }
 
     fn take_manifest(
@@ -152,5 +183,14 @@ impl Store {
         let manifest = self.manifest(artifact)?;
         let mut files = manifest.files.values();
         files.try_for_each(|file| self.check(&file.digest))
+    }
+}
+
+/// A stored artifact as an output declared as `format`; a folder stays one.
+fn stored_as(artifact: &Artifact, format: Format) -> Artifact {
+    let is_folder = artifact.format == Format::Folder;
+    Artifact {
+        format: if is_folder { Format::Folder } else { format },
+        ..artifact.clone()
     }
 }
