@@ -45,7 +45,7 @@ fn child() {
             let attempt = store.attempt().unwrap();
             fs::write(attempt.path().join("half"), "half").unwrap();
             fs::write(folder.join("holding"), "").unwrap();
-            std::thread::sleep(Duration::from_secs(60));
+            std::thread::sleep(Duration::from_mins(1));
         }
         "write" => {
             for number in 0_u32.. {
