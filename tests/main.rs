@@ -8,6 +8,7 @@
 
 mod cache;
 mod data;
+mod evaluate;
 mod layers;
 mod metric;
 mod model;
@@ -15,5 +16,10 @@ mod ops;
 mod pipelines;
 mod readme;
 mod report;
+mod report_stage;
+mod stage_support;
+mod support;
+mod training;
+mod store;
 mod support;
 mod train;

@@ -110,7 +110,7 @@ fn bench() -> Bench {
             &inputs,
             Status::Ok,
         ));
-        let with = json!({"samples": 16, "columns": null, "checkpoint": "last", "classes": "each"});
+        let with = json!({"images": 16, "columns": null, "checkpoint": "last", "classes": "each"});
         shown_nodes.push(shown(
             &grids,
             "sample",

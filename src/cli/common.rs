@@ -117,8 +117,7 @@ impl PipelineArgs {
             profile: self.profile.clone(),
             sets: self.sets.clone(),
         };
-        let spec = spec::load(&self.pipeline, &options)?;
-        Ok(plan::expand(&spec)?)
+        Ok(plan::open(&self.pipeline, &options)?)
     }
 
     /// Reads the pipeline and opens its store.

@@ -67,7 +67,11 @@ pub fn write(
         return Err(DataError::Unfit(reason));
     }
     let names = match (labels, classes) {
-        (None, _) => Vec::new(),
+        (None, None) => Vec::new(),
+        (None, Some(_)) => {
+            let reason = "`classes` are named but the input `labels` is missing";
+            return Err(DataError::Unfit(reason.to_owned()));
+        }
         (Some(_), Some(names)) => names.to_vec(),
         (Some(labels), None) => {
             let most = labels

@@ -4,8 +4,9 @@ use rayon::prelude::*;
 
 use super::error::DataError;
 
-/// Images in work at a time: enough to keep many cores busy, few enough to fit in memory.
-const CHUNK: usize = 512;
+/// Images in work at a time: enough to keep many cores busy, few enough that large photographs fit in
+/// memory.
+const CHUNK: usize = 64;
 
 /// Told (images done, images in all); says whether to go on.
 pub type Watch<'a> = &'a dyn Fn(u64, u64) -> bool;

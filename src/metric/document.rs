@@ -7,25 +7,25 @@ use super::MetricRow;
 /// Everything that was measured of one run. It names neither stage nor axes: the same values from
 /// another place are the same bytes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(transparent)]
 pub struct Metrics {
     /// by metric, then by epoch
     pub rows: Vec<MetricRow>,
 }
 
 impl Metrics {
-    /// JSON text, one row a line.
+    /// A JSON array, one row a line.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
         let rows = self
             .rows
             .iter()
             .map(serde_json::to_string)
             .collect::<Result<Vec<_>, _>>()?;
-        let rows = match rows.as_slice() {
-            [] => String::new(),
-            rows => format!("\n{}\n", rows.join(",\n")),
-        };
-        Ok(format!("{{\"rows\":[{rows}]}}\n").into_bytes())
+        Ok(match rows.as_slice() {
+            [] => "[]\n".to_owned(),
+            rows => format!("[\n{}\n]\n", rows.join(",\n")),
+        }
+        .into_bytes())
     }
 
     /// Reads what [`Metrics::to_json`] wrote.

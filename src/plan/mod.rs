@@ -4,10 +4,24 @@
 //! every stage's matrix, decoded, resolved and checked, in an order in which inputs come first. Nothing
 //! here runs anything or reads the store.
 
-pub mod expand;
-pub mod graph;
+mod checks;
+mod digest;
+mod edges;
+mod expand;
+mod files;
+mod graph;
+mod inputs;
 pub mod key;
-pub mod select;
+mod matrix;
+mod nodes;
+mod order;
+mod points;
+mod publish;
+mod relation;
+mod select;
+mod settle;
+mod stage;
+mod values;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,12 +29,12 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-pub use expand::expand;
+pub use expand::{expand, open};
 pub use select::UnknownStage;
 
 use crate::device::DeviceRequest;
 use crate::hash::Digest;
-use crate::stage::{NodeName, Slots, StageConfig};
+use crate::stage::{DataSchema, NodeName, Slots, StageConfig};
 
 /// A pipeline, expanded.
 #[derive(Debug, Clone)]
@@ -69,6 +83,8 @@ pub struct Node {
     pub slots: Slots,
     /// `description:` of the stage
     pub description: Option<String>,
+    /// what is known of its data (of a model: of the data it learns from) before anything runs
+    pub data: DataSchema,
     /// files that it needs and that are not there; the node is blocked while there are any
     pub missing: Vec<Missing>,
 }

@@ -72,7 +72,7 @@ fn lead(
     let gap = (cell.mean? - other.mean?).abs();
     let spread = cell.sd.unwrap_or(0.0).max(other.sd.unwrap_or(0.0));
     let weight = if cell.n < 2 || other.n < 2 {
-        " (one run each: no spread is known)"
+        " (a single run has no spread to compare with)"
     } else if gap <= spread {
         " (within one standard deviation: no clear difference)"
     } else {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::event::Event;
 use super::resolve::{Keyed, Session, Settled};
 use super::text;
@@ -99,6 +101,31 @@ impl<'a> Finisher<'a> {
         block.is_some_and(|block| block.key == keyed.key)
     }
 
+    /// Writes what depends on clock and machine beside each published report: `run.json`, not tracked.
+    fn write_timings(&self, id: usize, settled: &[Option<Settled>]) -> std::io::Result<()> {
+        let plan = self.session.plan;
+        let Some(folder) = self.published_at(id).filter(|path| path.is_dir()) else {
+            return Ok(());
+        };
+        let upstream = plan.upstream(&[id]).into_iter().filter_map(|id| {
+            let key = settled[id].as_ref()?.record.key;
+            Some((
+                plan.nodes[id].name.to_string(),
+                self.session.store.timings(&key),
+            ))
+        });
+        let nodes: BTreeMap<_, _> = upstream
+            .filter(|(_, timings)| !timings.is_empty())
+            .collect();
+        let mut text = serde_json::to_string_pretty(&json!({ "timings": nodes }))?;
+        text.push('\n');
+        let path = folder.join("run.json");
+        if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
+            return Ok(());
+        }
+        std::fs::write(path, text)
+    }
+
     /// Writes the lock file (not for runs with `--set`) and remembers keys for `explain`.
     pub fn write(&self, settled: &[Option<Settled>], emit: &mut dyn FnMut(Event)) {
         let plan = self.session.plan;
@@ -120,6 +147,13 @@ impl<'a> Finisher<'a> {
                 message: format!("could not write {what}: {error}"),
             });
         };
+        for (id, node) in plan.nodes.iter().enumerate() {
+            if node.config.publishes().is_some() && settled[id].is_some() {
+                if let Err(error) = self.write_timings(id, settled) {
+                    note("run.json", error.to_string());
+                }
+            }
+        }
         let (store, profile) = (self.session.store, plan.profile.as_deref());
         if let Err(error) = store.remember_keys(&text::pipeline(plan), profile, &keys) {
             note("the index of last keys", error.to_string());

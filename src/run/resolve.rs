@@ -286,10 +286,17 @@ fn behind(
         [] => vec![&selected],
         reads => reads.to_vec(),
     };
-    let outputs: BTreeMap<String, Artifact> = wanted
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), record.outputs.get(*name)?.clone())))
-        .collect();
+    let find = |names: &[&str]| -> BTreeMap<String, Artifact> {
+        let found = names
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), record.outputs.get(*name)?.clone())));
+        found.collect()
+    };
+    let mut outputs = find(&wanted);
+    if outputs.is_empty() {
+        // The source is of another kind than the reader had in mind: it gets what the user selected.
+        outputs = find(&[&selected]);
+    }
     if reads.is_empty() && outputs.is_empty() {
         return Err(ResolveError::NoOutput {
             input: input.to_owned(),

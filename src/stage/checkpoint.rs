@@ -49,11 +49,11 @@ pub struct Checkpoint {
     pub path: PathBuf,
 }
 
-/// The optional input `model`: a train stage, or a file.
-pub fn input() -> InputSpec {
+/// The optional input `model`: a train stage or a file, or one of the other `formats`.
+pub fn input(formats: &[Format]) -> InputSpec {
     InputSpec {
         reads: vec![MODEL, CHECKPOINTS],
-        ..InputSpec::optional(MODEL, &[Format::Model, Format::File])
+        ..InputSpec::optional(MODEL, &[&[Format::Model, Format::File], formats].concat())
     }
 }
 

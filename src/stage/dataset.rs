@@ -257,7 +257,7 @@ impl Kind for DatasetConfig {
                 let dir = ctx.input("files")?.path();
                 folder::write(dir, self.channels.unwrap_or(3), self.limit, &out, &watch)?;
             }
-            DatasetName::MnistDir => self.mnist_dir(ctx, &out)?,
+            DatasetName::MnistDir => mnist_dir(self, ctx, &out)?,
         }
         Ok(Outcome {
             outputs: [("data".to_owned(), Product::Made(out))].into(),
@@ -266,26 +266,25 @@ impl Kind for DatasetConfig {
     }
 }
 
-impl DatasetConfig {
-    #[cfg(feature = "candle-datasets")]
-    fn mnist_dir(&self, ctx: &StageCtx<'_>, out: &Path) -> Result<(), StageError> {
-        let test = self.split.unwrap_or_default() == MnistSplit::Test;
-        let dir = ctx.input("files")?.path();
-        let (images, labels) = crate::data::mnist_dir::read(dir, test)?;
-        let classes = self.classes.as_deref();
-        Ok(idx::write(
-            &images,
-            Some(&labels),
-            classes,
-            self.limit,
-            out,
-        )?)
-    }
+#[cfg(feature = "candle-datasets")]
+fn mnist_dir(config: &DatasetConfig, ctx: &StageCtx<'_>, out: &Path) -> Result<(), StageError> {
+    let test = config.split.unwrap_or_default() == MnistSplit::Test;
+    let dir = ctx.input("files")?.path();
+    let (images, labels) = crate::data::mnist_dir::read(dir, test)?;
+    let classes = config.classes.as_deref();
+    Ok(idx::write(
+        &images,
+        Some(&labels),
+        classes,
+        config.limit,
+        out,
+    )?)
+}
 
-    #[cfg(not(feature = "candle-datasets"))]
-    fn mnist_dir(&self, _ctx: &StageCtx<'_>, _out: &Path) -> Result<(), StageError> {
-        Err(StageError::Failed(
-            "built without `candle-datasets`".to_owned(),
-        ))
-    }
+#[cfg(not(feature = "candle-datasets"))]
+fn mnist_dir(_: &DatasetConfig, _: &StageCtx<'_>, _: &Path) -> Result<(), StageError> {
+    // `check` has refused it before.
+    Err(StageError::Failed(
+        "built without `candle-datasets`".to_owned(),
+    ))
 }

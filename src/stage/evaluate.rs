@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use super::checkpoint::{self, Checkpoint, Checkpoints, Named};
 use super::measure::{Measurer, Subject};
 use super::{
-    Artifact, DataSchema, Fault, Format, InputNode, InputSchemas, InputSpec, Kind, Memo, NewPart,
-    Outcome, OutputSpec, Product, StageCtx, StageError,
+    DataSchema, Fault, Format, InputNode, InputSchemas, InputSpec, Kind, Memo, NewPart, Outcome,
+    OutputSpec, Product, StageCtx, StageError,
 };
 use crate::hash::Digest;
 use crate::metric::document::Metrics;
@@ -77,7 +77,7 @@ impl Kind for EvaluateConfig {
     fn inputs(&self) -> Vec<InputSpec> {
         vec![
             InputSpec::required("judge", &[Format::Model, Format::File]),
-            checkpoint::input(),
+            checkpoint::input(&[Format::Data]),
             InputSpec::optional("data", &[Format::Data]),
             InputSpec::optional("reference", &[Format::Data]),
         ]
@@ -228,13 +228,13 @@ impl EvaluateConfig {
 
     /// What to measure, in order of epochs. Of a model that diverged the checkpoints before that.
     fn targets<'a>(&self, ctx: &'a StageCtx<'_>) -> Result<Vec<Target<'a>>, StageError> {
-        match ctx.optional("data") {
-            Some(node) => Ok(vec![Target::Data(node)]),
-            None => {
-                let found = checkpoint::behind(ctx.input("model")?, &self.checkpoints)?;
-                Ok(found.into_iter().map(Target::Checkpoint).collect())
-            }
+        let real = |node: &&InputNode| format(node) == Some(Format::Data);
+        let data = ctx.optional("data").or(ctx.optional("model").filter(real));
+        if let Some(node) = data {
+            return Ok(vec![Target::Data(node)]);
         }
+        let found = checkpoint::behind(ctx.input("model")?, &self.checkpoints)?;
+        Ok(found.into_iter().map(Target::Checkpoint).collect())
     }
 
     /// Names one unit of work by everything its value depends on.
@@ -335,11 +335,15 @@ fn outcome(metrics: &Metrics, config: &EvaluateConfig) -> Result<Outcome, StageE
 
 fn digest(ctx: &StageCtx<'_>, input: &str) -> Option<Digest> {
     let node = ctx.optional(input)?;
-    Some(
-        node.outputs
-            .get(&node.selected)
-            .map(|artifact: &Artifact| artifact.digest)?,
-    )
+    node.outputs
+        .get(&node.selected)
+        .map(|artifact| artifact.digest)
+}
+
+fn format(node: &InputNode) -> Option<Format> {
+    node.outputs
+        .get(&node.selected)
+        .map(|artifact| artifact.format)
 }
 
 /// What is known to differ between the judge's training data and another input.

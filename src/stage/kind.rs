@@ -15,7 +15,7 @@ use crate::hash::Digest;
 pub enum Format {
     /// Images with labels in one packed file ([`crate::data::pack`]).
     Data,
-    /// A recipe over a data artifact: online augmentation (JSON).
+    /// Data that carry a recipe of online augmentation ([`crate::data::Pack::recipe`]).
     Recipe,
     /// Networks in safetensors with a JSON header ([`crate::model`]).
     Model,

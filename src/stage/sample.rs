@@ -25,8 +25,8 @@ const IMAGES: &str = "images";
 #[serde(deny_unknown_fields)]
 pub struct SampleConfig {
     /// How many images.
-    #[serde(default = "default_samples")]
-    pub samples: u64,
+    #[serde(default = "default_images")]
+    pub images: u64,
     /// How many in a row; the number of classes with `classes: each`, else 8.
     #[serde(default)]
     pub columns: Option<u64>,
@@ -38,7 +38,7 @@ pub struct SampleConfig {
     pub classes: Prompts,
 }
 
-fn default_samples() -> u64 {
+fn default_images() -> u64 {
     64
 }
 
@@ -83,7 +83,7 @@ impl Kind for SampleConfig {
 
     fn inputs(&self) -> Vec<InputSpec> {
         vec![
-            checkpoint::input(),
+            checkpoint::input(&[]),
             InputSpec::optional("data", &[Format::Data]),
         ]
     }
@@ -108,8 +108,8 @@ impl Kind for SampleConfig {
                     .help("give the stage an input `model`, or `data` for a grid of real images"),
             );
         }
-        if self.samples == 0 {
-            faults.push(Fault::at("samples", "a grid has at least one image"));
+        if self.images == 0 {
+            faults.push(Fault::at("images", "a grid has at least one image"));
         }
         if self.columns == Some(0) {
             faults.push(Fault::at("columns", "a grid has at least one column"));
@@ -183,7 +183,7 @@ impl SampleConfig {
             "version": Self::VERSION,
             "model": checkpoint.map(|checkpoint| checkpoint.digest),
             "data": data,
-            "samples": self.samples,
+            "images": self.images,
             "columns": self.columns,
             "classes": self.classes,
             "seed": checkpoint.map(|_| ctx.seed),
@@ -214,9 +214,9 @@ impl SampleConfig {
             _ => row[(k % classes.max(1)) as usize] = 1.0,
         };
         let mut tiles = Vec::new();
-        for first in (0..self.samples).step_by(BATCH) {
+        for first in (0..self.images).step_by(BATCH) {
             ctx.check_cancelled()?;
-            let n = BATCH.min((self.samples - first) as usize);
+            let n = BATCH.min((self.images - first) as usize);
             let drawn = generator.draw(ctx.seed, first, n, &condition)?;
             let (channels, ..) = drawn.shape;
             tiles.extend(drawn.tiles().ok_or_else(|| {
@@ -226,7 +226,7 @@ impl SampleConfig {
             })?);
             (ctx.progress)(Progress {
                 done: first + n as u64,
-                total: self.samples,
+                total: self.images,
                 ..Progress::default()
             });
         }
@@ -237,7 +237,7 @@ impl SampleConfig {
     /// The first images of the data.
     fn real(&self, data: Option<&Pack>) -> Result<Vec<RgbImage>, StageError> {
         let data = data.ok_or_else(|| failed("there is nothing to sample from"))?;
-        let count = (data.len() as u64).min(self.samples) as usize;
+        let count = (data.len() as u64).min(self.images) as usize;
         (0..count)
             .map(|index| {
                 let image = data.image(index);

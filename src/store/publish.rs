@@ -48,7 +48,7 @@ impl Store {
         let mut written = false;
 
         let is_folder = artifact.format == Format::Folder;
-        if fs::symlink_metadata(dest).is_ok_and(|meta| meta.is_dir() != is_folder) {
+        if fs::metadata(dest).is_ok_and(|meta| meta.is_dir() != is_folder) {
             self.trash_into(&mut trash, dest, "")?;
         }
         self.make_folders(artifact, dest)?;

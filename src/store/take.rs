@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::folder::{Links, Manifest, is_inside, list, unsuitable};
 use super::objects::Staged;
 use super::{FileEntry, Store, StoreError};
@@ -61,13 +63,15 @@ impl Store {
 
     fn take_folder(&self, folder: &Path) -> Result<Artifact, StoreError> {
         let listing = list(folder, Links::Refuse)?;
-        let mut staged = Vec::new();
-        let mut files = BTreeMap::new();
-        for (relative, found) in listing.files {
-            let file = self.stage_file(&found.path)?;
-            files.insert(relative, found.entry(file.digest, file.bytes));
-            staged.push(file);
-        }
+        let staged = listing
+            .files
+            .par_iter()
+            .map(|(_, found)| self.stage_file(&found.path))
+            .collect::<Result<Vec<_>, _>>()?;
+        let files = listing.files.into_iter().zip(&staged);
+        let files = files
+            .map(|((path, found), file)| (path, found.entry(file.digest, file.bytes)))
+            .collect();
         self.take_manifest(&Manifest::new(files, listing.empty_folders), staged)
     }
 

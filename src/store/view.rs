@@ -1,13 +1,15 @@
 //! Reading artifacts: a file is read where it lies, a folder is laid out read-only as a *view*.
 
-use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::folder::{FileEntry, Links, Listing, Manifest, list};
+use rayon::prelude::*;
+
+use super::folder::{FileEntry, Found, Links, Manifest, list};
 use super::write::{is_executable, is_sealed, make_folder, remove_tree, rename, seal};
 use super::{Notice, Store, StoreError, guard};
+use crate::hash::Digest;
 use crate::stage::{Artifact, Format};
 
 impl Store {
@@ -23,16 +25,19 @@ impl Store {
             return Ok(self.object_path(&artifact.digest));
         }
         let manifest = self.manifest(artifact)?;
-        for file in manifest.files.values() {
-            self.verify(&file.digest)?;
+        let files: Vec<_> = manifest.files.values().collect();
+        files
+            .par_iter()
+            .try_for_each(|file| self.verify(&file.digest))?;
+        let name = artifact.digest.to_string();
+        let usual = self.root.join("views").join(&name);
+        if self.is_intact(&usual, &manifest) {
+            return Ok(usual);
         }
-        let view = self.views()?.join(artifact.digest.to_string());
-        if view.is_dir() {
-            if is_intact(&view, &manifest) {
-                return Ok(view);
-            }
-            (self.notice)(&Notice::DamagedView { path: view.clone() });
+        if usual.is_dir() {
+            (self.notice)(&Notice::DamagedView { path: usual });
         }
+        let view = self.views()?.join(name);
         self.lay_out(&manifest, &view)?;
         Ok(view)
     }
@@ -55,7 +60,7 @@ impl Store {
     /// Makes a view anew, in private, and moves it to its place.
     fn lay_out(&self, manifest: &Manifest, view: &Path) -> Result<(), StoreError> {
         let _one_at_a_time = guard(&self.laying_out);
-        if view.is_dir() && is_intact(view, manifest) {
+        if self.is_intact(view, manifest) {
             return Ok(());
         }
         let staged = match self.private_views.get() {
@@ -78,7 +83,7 @@ impl Store {
         if let Err(error) = rename(&staged, view) {
             // Another process was faster.
             remove_tree(&staged).map_err(|e| StoreError::io(&staged, e))?;
-            if !is_intact(view, manifest) {
+            if !self.is_intact(view, manifest) {
                 return Err(error);
             }
         }
@@ -94,27 +99,34 @@ impl Store {
         fs::copy(&object, place).map_err(|e| StoreError::io(place, e))?;
         seal(place, file.executable)
     }
-}
 
-/// Whether a view holds what the manifest says, and all of it untouched.
-fn is_intact(view: &Path, manifest: &Manifest) -> bool {
-    list(view, Links::Refuse).is_ok_and(
-        |Listing {
-             files,
-             empty_folders,
-         }| {
-            let as_laid_out: BTreeMap<_, _> = files
+    /// Whether a view holds what the manifest says: links to the objects, or copies with their bytes.
+    fn is_intact(&self, view: &Path, manifest: &Manifest) -> bool {
+        if !view.is_dir() {
+            return false;
+        }
+        let Ok(listing) = list(view, Links::Refuse) else {
+            return false;
+        };
+        let is_object = |found: &Found, digest: &Digest| {
+            fs::metadata(self.object_path(digest)).is_ok_and(|object| {
+                (object.dev(), object.ino()) == (found.meta.dev(), found.meta.ino())
+            }) || Digest::of_file(&found.path).is_ok_and(|bytes| bytes == *digest)
+        };
+        let is_as_laid_out = |path: &String, file: &FileEntry| {
+            listing.files.get(path).is_some_and(|found| {
+                is_sealed(&found.meta)
+                    && is_executable(&found.meta) == file.executable
+                    && is_object(found, &file.digest)
+            })
+        };
+        listing.files.len() == manifest.files.len()
+            && listing.empty_folders == manifest.empty_folders
+            && manifest
+                .files
                 .iter()
-                .filter(|(_, found)| is_sealed(&found.meta))
-                .map(|(path, found)| (path, (found.meta.len(), is_executable(&found.meta))))
-                .collect();
-            files.len() == manifest.files.len()
-                && empty_folders == manifest.empty_folders
-                && manifest.files.iter().all(|(path, file)| {
-                    as_laid_out.get(path) == Some(&(file.bytes, file.executable))
-                })
-        },
-    )
+                .all(|(path, file)| is_as_laid_out(path, file))
+    }
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<(), StoreError> {

@@ -104,6 +104,11 @@ fn idx_labels_name_classes() {
     );
     let other = reason(idx::write(&images, Some(&[0, 1]), None, None, &path));
     assert!(other.contains("3 images but 2 labels"), "{other}");
+    let unlabelled = reason(idx::write(&images, None, Some(&names), None, &path));
+    assert!(
+        unlabelled.contains("input `labels` is missing"),
+        "{unlabelled}"
+    );
 }
 
 #[test]
@@ -117,9 +122,9 @@ fn fashion_mnist_reads_as_published() {
     assert_eq!((images.height, images.width), (28, 28));
     assert_eq!(images.pixels.len(), 10_000 * 28 * 28);
     let mut counts = [0; 10];
-    labels
-        .iter()
-        .for_each(|label| counts[usize::from(*label)] += 1);
+    for label in labels {
+        counts[usize::from(label)] += 1;
+    }
     assert_eq!(counts, [1000; 10]);
     // zcat t10k-images-idx3-ubyte.gz | tail -c +17 | b3sum
     assert_eq!(Digest::of_bytes(&images.pixels).short(), "8ea90ef2b169");

@@ -6,6 +6,7 @@ use retake::data::size::Size;
 use retake::data::split::Split;
 use retake::data::transform::{Step, Transform};
 use retake::data::{Image, Label, LabelKind, Pack, Recipe, augment};
+use retake::hash::Digest;
 use retake::rng::Stream;
 use serde_json::{from_value, json};
 
@@ -95,6 +96,30 @@ fn resizing_interpolates() {
         let even = small.pixels.iter().all(|v| v.abs_diff(100) <= 12);
         assert!(even, "{filter:?} does not alias: {:?}", small.pixels);
     }
+}
+
+#[test]
+fn resized_and_rotated_bytes_stay_the_same() {
+    // On every CPU. Other bytes call for a new version of the kinds `preprocess` and `augment`.
+    let mut bytes = Vec::new();
+    for channels in [1, 3] {
+        let image = noise(13, 17, channels, 0);
+        for filter in [
+            ResizeFilter::Nearest,
+            ResizeFilter::Bilinear,
+            ResizeFilter::Bicubic,
+            ResizeFilter::Lanczos,
+        ] {
+            for (height, width) in [(7, 9), (31, 40)] {
+                let size = Size { height, width };
+                let resized = resized(&image.view(), &Resize { size, filter }).unwrap();
+                bytes.extend(resized.pixels);
+            }
+        }
+        bytes.extend(rotated(&image.view(), 12.5, Edge::Replicate).pixels);
+        bytes.extend(rotated(&image.view(), -77.0, Edge::Fill(9)).pixels);
+    }
+    assert_eq!(Digest::of_bytes(&bytes).short(), "6b5020beac37");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //! independence of both from the number of threads.
 
 mod conv;
+mod golden;
 mod math;
+mod second_order;
 mod threads;
 mod values;
 

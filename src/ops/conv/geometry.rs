@@ -79,8 +79,8 @@ impl Geometry {
             padding,
             groups,
         } = *conv;
-        if groups == 0 || stride.0 == 0 || stride.1 == 0 || kh == 0 || kw == 0 {
-            bail!("conv2d: stride {stride:?}, groups {groups} and kernel {kh}×{kw} must not be 0");
+        if [groups, stride.0, stride.1, channels, h, w, outputs, kh, kw].contains(&0) {
+            bail!("conv2d: a zero in input {x:?}, weight {weight:?} or {conv:?}");
         }
         if channels != c * groups || outputs % groups != 0 {
             bail!(
@@ -123,10 +123,8 @@ impl Geometry {
             padding,
             groups,
         } = *conv;
-        if groups == 0 || kh == 0 || kw == 0 || oh == 0 || ow == 0 {
-            bail!(
-                "conv_transpose2d: groups {groups}, kernel {kh}×{kw} and input {oh}×{ow} must not be 0"
-            );
+        if [groups, stride.0, stride.1, channels, oh, ow, c, kh, kw].contains(&0) {
+            bail!("conv_transpose2d: a zero in input {x:?}, weight {weight:?} or {conv:?}");
         }
         if channels != inputs || channels % groups != 0 {
             bail!(
@@ -162,14 +160,6 @@ impl Geometry {
     /// Whether each window is the whole image: then convolution is a linear layer.
     pub(super) fn is_linear(&self) -> bool {
         self.groups == 1 && self.map == (1, 1) && self.kernel == self.image && self.origin == (0, 0)
-    }
-
-    /// Whether each window is one pixel: then an image is its own matrix of windows.
-    pub(super) fn is_pointwise(&self) -> bool {
-        self.kernel == (1, 1)
-            && self.stride == (1, 1)
-            && self.origin == (0, 0)
-            && self.map == self.image
     }
 
     /// Elements of one window in one group: the depth of the forward product.

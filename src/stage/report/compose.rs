@@ -281,7 +281,10 @@ fn curves(node: &InputNode, label: &str, files: &mut Files) -> Result<Vec<Figure
         let chart = Chart {
             title: format!("{what} of {label}"),
             x_label: "step".to_owned(),
-            y_label: what.to_owned(),
+            y_label: match lines.as_slice() {
+                [line] => line.name.clone(),
+                _ => what.to_owned(),
+            },
             lines,
             levels: Vec::new(),
         };
@@ -379,7 +382,7 @@ fn cut(mut table: Vec<Vec<String>>) -> (Vec<Vec<String>>, usize) {
 fn grid_caption(node: &ShownNode) -> String {
     let mut parts: Vec<String> = Vec::new();
     let field = |field: &str| node.with.get(field).filter(|value| !value.is_null());
-    parts.extend(field("samples").map(|samples| format!("{} images", plain(samples))));
+    parts.extend(field("images").map(|images| format!("{} images", plain(images))));
     if node.inputs.contains_key("model") {
         parts.extend(field("checkpoint").map(|which| format!("checkpoint {}", plain(which))));
         parts.extend(node.seed.map(|seed| format!("seed {seed}")));

@@ -1,0 +1,317 @@
+//! Training through the binary: what is continued, what is taken from before, and equal bytes.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{Events, Project, said};
+
+/// A GAN on 8×8 images that trains in a fraction of a second, with everything around it.
+const TINY: &str = "\
+name: tiny
+seed: 3
+vars: {epochs: 2, lr: 0.0002, every: 1, images: 48}
+stages:
+  raw: {kind: dataset, with: {name: shapes, images: \"${images}\", size: 8}}
+  small: {kind: preprocess, inputs: {data: raw}, with: {steps: [{resize: 8}]}}
+  flipped: {kind: augment, inputs: {data: small}, with: {steps: [{hflip: {}}], online: true}}
+  gan:
+    kind: train
+    inputs: {data: flipped}
+    with:
+      task: gan
+      loss: bce
+      lr: \"${lr}\"
+      epochs: \"${epochs}\"
+      checkpoint_every: \"${every}\"
+      batch_size: 16
+      latent: 8
+      model: &gan
+        networks:
+          generator:
+            inputs: {z: [latent], condition: [classes]}
+            start: z
+            layers:
+              - concat: {input: condition}
+              - linear: {out: 128}
+              - reshape: [8, 4, 4]
+              - batch-norm
+              - relu
+              - conv-transpose: {out: channels, kernel: 4, stride: 2, padding: 1}
+              - tanh
+          discriminator:
+            inputs: {image: [channels, height, width]}
+            layers:
+              - conv: {out: 8, kernel: 4, stride: 2, padding: 1}
+              - leaky-relu: {slope: 0.2}
+              - flatten
+              - linear: {out: 1}
+  judge:
+    kind: train
+    inputs: {data: small}
+    with:
+      task: classifier
+      epochs: 1
+      batch_size: 16
+      model:
+        networks:
+          classifier:
+            inputs: {image: [channels, height, width]}
+            layers:
+              - conv: {out: 8, kernel: 3, stride: 2, padding: 1}
+              - relu
+              - global-avg-pool
+              - tap: features
+              - linear: {out: classes}
+  scores:
+    kind: evaluate
+    inputs: {model: gan, reference: small, judge: judge}
+    with: {metrics: [fid, accuracy], checkpoints: all, samples: 32}
+  grid: {kind: sample, inputs: {model: gan, data: small}, with: {images: 8, columns: 4}}
+  report:
+    kind: report
+    inputs: {scores: scores, runs: gan, samples: grid}
+    with: {title: Tiny, out: report}
+";
+
+fn artifacts(project: &Project, args: &[&str]) -> BTreeMap<String, Value> {
+    let digests = project.digests(args);
+    assert!(
+        digests
+            .values()
+            .all(|outputs| !outputs.as_object().unwrap().is_empty()),
+        "{digests:?}"
+    );
+    digests
+}
+
+#[test]
+fn a_pipeline_runs_to_its_report_and_a_second_run_runs_nothing() {
+    let project = Project::new(TINY);
+    let first = project.run(&[]);
+    assert_eq!(first.ran().len(), 8);
+    let report = project.read("report/report.md");
+    for part in [
+        "# Tiny",
+        "fid-judge",
+        "accuracy",
+        "mermaid",
+        "retake run pipeline.yaml",
+    ] {
+        assert!(report.contains(part), "`{part}` is not in the report");
+    }
+    let finished = first
+        .0
+        .iter()
+        .find(|e| e["event"] == "finished" && e["stage"] == "report")
+        .unwrap();
+    assert!(
+        finished["path"].as_str().unwrap().ends_with("report"),
+        "{finished}"
+    );
+    assert!(project.run(&[]).ran().is_empty());
+}
+
+#[test]
+fn another_learning_rate_trains_again_and_leaves_the_data_alone() {
+    let project = Project::new(TINY);
+    project.run(&[]);
+    project.edit("lr: 0.0002", "lr: 0.0001");
+    let explained = project.retake(&["explain", "pipeline.yaml", "gan"]).out;
+    assert!(
+        explained.contains("lr") && explained.contains("0.0002 → 0.0001"),
+        "{explained}"
+    );
+    assert_eq!(project.run(&[]).ran(), ["gan", "grid", "report", "scores"]);
+}
+
+#[test]
+fn renaming_a_train_stage_runs_the_report_alone() {
+    let project = Project::new(TINY);
+    project.run(&[]);
+    let text = project.read("pipeline.yaml");
+    let renamed = text
+        .replace("  gan:\n", "  dcgan:\n")
+        .replace("model: gan,", "model: dcgan,")
+        .replace("runs: gan,", "runs: dcgan,");
+    project.write("pipeline.yaml", &renamed);
+    assert_eq!(project.run(&[]).ran(), ["report"]);
+}
+
+#[test]
+fn extending_a_run_continues_it_to_the_bytes_of_an_uninterrupted_one() {
+    let whole = Project::new(TINY);
+    whole.run(&["--set", "epochs=4"]);
+    let extended = Project::new(TINY);
+    extended.run(&["--set", "epochs=2"]);
+    let events = extended.run(&["--set", "epochs=4"]);
+    assert_eq!(events.ran(), ["gan", "grid", "report", "scores"]);
+    let steps: Vec<u64> = events
+        .0
+        .iter()
+        .filter(|e| e["event"] == "progress" && e["stage"] == "gan")
+        .filter_map(|e| e["progress"]["epoch"].as_u64())
+        .collect();
+    assert!(
+        steps.iter().all(|epoch| *epoch >= 3),
+        "it began at epoch 3: {steps:?}"
+    );
+    assert_eq!(
+        artifacts(&extended, &["--set", "epochs=4"]),
+        artifacts(&whole, &["--set", "epochs=4"])
+    );
+}
+
+#[test]
+fn a_shorter_run_is_taken_from_a_longer_one() {
+    let project = Project::new(TINY);
+    project.run(&["--set", "epochs=4"]);
+    let plan = project.retake(&["plan", "pipeline.yaml", "gan", "--set", "epochs=2"]);
+    assert_eq!(plan.out, "nothing to do: 4 cached\n");
+    let events = project.run(&["gan", "--set", "epochs=2"]);
+    assert!(events.ran().is_empty(), "{:?}", events.ran());
+    let short = Project::new(TINY);
+    short.run(&["--set", "epochs=2"]);
+    project.run(&["--set", "epochs=2"]);
+    assert_eq!(artifacts(&project, &[]), artifacts(&short, &[]));
+}
+
+#[test]
+fn bytes_depend_on_neither_threads_nor_jobs() {
+    let one = Project::new(TINY);
+    let other = Project::new(TINY);
+    for (project, threads, jobs) in [(&one, "1", "1"), (&other, "4", "3")] {
+        let mut command = project.command(&["run", "pipeline.yaml", "--jobs", jobs]);
+        let output = command.env("RAYON_NUM_THREADS", threads).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{:?}", said(&output));
+    }
+    assert_eq!(artifacts(&one, &[]), artifacts(&other, &[]));
+    assert_eq!(one.read("pipeline.lock"), other.read("pipeline.lock"));
+    assert_eq!(one.read("report/report.md"), other.read("report/report.md"));
+}
+
+#[test]
+fn another_seed_gives_other_bytes() {
+    let project = Project::new(TINY);
+    project.run(&["gan"]);
+    let before = project.digests(&["gan"]);
+    project.edit("seed: 3", "seed: 4");
+    project.run(&["gan"]);
+    assert_ne!(before, project.digests(&["gan"]));
+}
+
+#[test]
+fn a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_bytes() {
+    let whole = Project::new(TINY);
+    let settings = ["--set", "epochs=40", "--set", "images=96"];
+    whole.run(&settings);
+    let killed = Project::new(TINY);
+    let mut kills = 0;
+    for pause in [300, 500, 700] {
+        let mut args = vec!["run", "pipeline.yaml"];
+        args.extend(settings);
+        let mut child = killed.command(&args).stderr(Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(pause) && child.try_wait().unwrap().is_none()
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kills += usize::from(child.try_wait().unwrap().is_none());
+        // SIGKILL: nothing of the process gets to tidy up.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(kills > 0, "no run was killed while it was running");
+    killed.run(&settings);
+    assert_eq!(artifacts(&killed, &settings), artifacts(&whole, &settings));
+}
+
+#[test]
+fn nodes_of_one_trajectory_train_once_to_the_longest_length() {
+    let project = Project::new(TINY);
+    project.edit(
+        "    kind: train\n    inputs: {data: flipped}",
+        "    kind: train\n    matrix: {length: [1, 3, 2]}\n    inputs: {data: flipped}",
+    );
+    project.edit(
+        "epochs: \"${epochs}\"\n      checkpoint_every",
+        "epochs: \"${length}\"\n      checkpoint_every",
+    );
+    let events = Events::of(
+        &project
+            .retake(&["run", "pipeline.yaml", "gan", "--json"])
+            .out,
+    );
+    let trained = events.ran().iter().filter(|stage| *stage == "gan").count();
+    assert_eq!(trained, 1);
+    let cached = events
+        .cached()
+        .iter()
+        .filter(|stage| *stage == "gan")
+        .count();
+    assert_eq!(cached, 2);
+}
+
+#[test]
+fn a_diverged_run_is_a_result_that_reports_show() {
+    let project = Project::new(TINY);
+    project.edit("lr: 0.0002", "lr: 1.0e+30");
+    let events = project.run(&[]);
+    let gan = events
+        .0
+        .iter()
+        .find(|e| e["event"] == "finished" && e["stage"] == "gan")
+        .unwrap();
+    assert_eq!(gan["outcome"], "diverged", "{gan}");
+    assert!(
+        project
+            .read("report/report.md")
+            .contains("diverged @ epoch")
+    );
+    assert!(
+        project.run(&[]).ran().is_empty(),
+        "a diverged run is not tried again"
+    );
+}
+
+#[test]
+fn adding_a_metric_computes_that_metric_and_trains_nothing() {
+    let project = Project::new(TINY);
+    project.edit("metrics: [fid, accuracy]", "metrics: [fid]");
+    project.run(&[]);
+    project.edit("metrics: [fid]", "metrics: [fid, accuracy]");
+    assert_eq!(project.run(&[]).ran(), ["report", "scores"]);
+}
+
+#[test]
+fn show_prints_a_row_for_every_metric_and_checkpoint() {
+    let project = Project::new(TINY);
+    project.run(&[]);
+    let table = project.retake(&[
+        "show",
+        "pipeline.yaml",
+        "--format",
+        "csv",
+        "--where",
+        "metric=accuracy",
+    ]);
+    assert_eq!(
+        table.out.lines().count(),
+        3,
+        "a header and two checkpoints: {}",
+        table.out
+    );
+    let json = project
+        .retake(&["show", "pipeline.yaml", "--format", "json"])
+        .out;
+    let rows: Vec<Value> = serde_json::from_str(&json).unwrap();
+    assert_eq!(rows.len(), 4);
+    assert_eq!(
+        project
+            .retake(&["show", "pipeline.yaml", "--where", "nonsense>1"])
+            .code,
+        Some(2)
+    );
+}
