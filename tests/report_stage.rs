@@ -290,15 +290,3 @@ fn out_stays_out_of_the_key_and_a_template_enters_it_by_content() {
     let faults = bad.check(&BTreeMap::new()).unwrap_err();
     assert!(faults[0].message.starts_with("template: "), "{faults:?}");
 }
-
-#[test]
-fn dump() {
-    std::fs::create_dir_all("/tmp/rep").unwrap();
-    for (name, bytes) in files(
-        config(json!({"title": "Shapes"}))
-            .run(&bench().ctx(7))
-            .unwrap(),
-    ) {
-        std::fs::write(format!("/tmp/rep/{name}"), bytes).unwrap();
-    }
-}
