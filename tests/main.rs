@@ -20,6 +20,5 @@ mod report_stage;
 mod stage_support;
 mod store;
 mod support;
-mod support;
 mod train;
 mod training;
