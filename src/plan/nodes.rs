@@ -108,6 +108,7 @@ impl Expander<'_> {
                     device: stage.spec.device,
                     slots: stage.spec.resources.over(settled.config.slots()),
                     description: stage.spec.description.clone(),
+                    data: schema.clone(),
                     missing,
                 });
             }
