@@ -64,7 +64,12 @@ fn metrics(base: f64, epochs: u64) -> Metrics {
 }
 
 /// Input, node, how it ended, outputs.
-type Added = (&'static str, NodeName, Status, Vec<(&'static str, Format, PathBuf)>);
+type Added = (
+    &'static str,
+    NodeName,
+    Status,
+    Vec<(&'static str, Format, PathBuf)>,
+);
 
 /// Two losses and two seeds; the last run diverges in epoch 3.
 fn bench() -> Bench {
