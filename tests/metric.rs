@@ -235,4 +235,9 @@ fn rows_of_different_sample_counts_or_judges_do_not_compare() {
 fn fid_is_a_short_form_of_the_name_that_says_what_it_is() {
     let metric: Metric = serde_json::from_str("\"fid\"").unwrap();
     assert_eq!(serde_json::to_string(&metric).unwrap(), "\"fid-judge\"");
+    let schema = serde_json::to_string(&schemars::schema_for!(Metric)).unwrap();
+    assert!(
+        schema.contains("\"fid\"") && schema.contains("\"fid-judge\""),
+        "{schema}"
+    );
 }

@@ -63,6 +63,14 @@ fn metrics(base: f64, epochs: u64) -> Metrics {
     }
 }
 
+/// Input, node, how it ended, outputs.
+type Added = (
+    &'static str,
+    NodeName,
+    Status,
+    Vec<(&'static str, Format, PathBuf)>,
+);
+
 /// Two losses and two seeds; the last run diverges in epoch 3.
 fn bench() -> Bench {
     let mut bench = Bench::new();
@@ -82,7 +90,7 @@ fn bench() -> Bench {
             Status::Ok,
         ),
     ];
-    let mut added: Vec<(&str, NodeName, Status, Vec<(&str, Format, PathBuf)>)> = Vec::new();
+    let mut added: Vec<Added> = Vec::new();
     for (loss, seed) in [("bce", 0), ("bce", 1), ("wgan-gp", 0), ("wgan-gp", 1)] {
         let axes = [("loss", json!(loss)), ("seed", json!(seed))];
         let [gan, scores, grids] = ["gan", "scores", "grids"].map(|stage| name(stage, &axes));
@@ -289,16 +297,4 @@ fn out_stays_out_of_the_key_and_a_template_enters_it_by_content() {
     bad.resolve(folder.path()).unwrap();
     let faults = bad.check(&BTreeMap::new()).unwrap_err();
     assert!(faults[0].message.starts_with("template: "), "{faults:?}");
-}
-
-#[test]
-fn dump() {
-    std::fs::create_dir_all("/tmp/rep").unwrap();
-    for (name, bytes) in files(
-        config(json!({"title": "Shapes"}))
-            .run(&bench().ctx(7))
-            .unwrap(),
-    ) {
-        std::fs::write(format!("/tmp/rep/{name}"), bytes).unwrap();
-    }
 }

@@ -9,8 +9,9 @@ pub mod document;
 pub mod frechet;
 pub mod stats;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::hash::Digest;
 
@@ -19,6 +20,7 @@ use crate::hash::Digest;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
+#[schemars(transform = short_form)]
 pub enum Metric {
     /// Fréchet distance between generated and reference images on the features of a judge that was
     /// trained in the pipeline. Not Inception FID: values compare under one judge only. `fid` is a
@@ -28,6 +30,15 @@ pub enum Metric {
     /// How often the judge finds what the condition asked for: the share of right labels among its
     /// top k, with k the number of labels asked for. With one label per image, plain accuracy.
     Accuracy,
+}
+
+/// Lets the schema take `fid`, which serde's alias does not tell it.
+fn short_form(schema: &mut Schema) {
+    if let Some(variants) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        variants.push(
+            json!({"type": "string", "const": "fid", "description": "Short for `fid-judge`."}),
+        );
+    }
 }
 
 impl Metric {
@@ -114,7 +125,7 @@ impl MetricRow {
 
     /// Names everything but value and epoch that two comparable values share.
     pub fn protocol_digest(&self) -> Digest {
-        Digest::of_value(&serde_json::json!({
+        Digest::of_value(&json!({
             "metric": self.metric,
             "protocol": self.protocol,
             "samples": self.samples,

@@ -35,7 +35,7 @@ pub fn check(template: &str) -> Result<(), ReportError> {
         .map_err(failed)
 }
 
-fn failed(error: minijinja::Error) -> ReportError {
+fn failed(error: impl std::fmt::Display) -> ReportError {
     ReportError::Template(error.to_string())
 }
 

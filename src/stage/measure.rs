@@ -117,7 +117,7 @@ impl<'a> Measurer<'a> {
             ));
         }
         let label = |k: u64, row: &mut [f32]| {
-            reference.label_vector((k % reference.len() as u64) as usize, row)
+            reference.label_vector((k % reference.len() as u64) as usize, row);
         };
         let mut tally = Tally::default();
         for first in (0..self.samples).step_by(BATCH) {

@@ -77,6 +77,16 @@ pub enum Prompts {
     Each,
 }
 
+/// What the images come from.
+enum Target {
+    /// a generator
+    Checkpoint(Checkpoint),
+    /// the input `data` itself
+    Data,
+    /// a model that diverged before its first checkpoint
+    Nothing,
+}
+
 impl Kind for SampleConfig {
     const NAME: &'static str = "sample";
     const VERSION: u32 = 1;
@@ -125,29 +135,31 @@ impl Kind for SampleConfig {
     }
 
     fn recall(&self, ctx: &StageCtx<'_>, memo: &dyn Memo) -> Result<Option<Outcome>, StageError> {
-        let Some(target) = self.target(ctx)? else {
+        let target = self.target(ctx)?;
+        if matches!(target, Target::Nothing) {
             return Ok(None);
-        };
-        let part = memo.get(&self.unit(ctx, target.as_ref()), &[]);
+        }
+        let part = memo.get(&self.unit(ctx, &target), &[]);
         let artifact = part.and_then(|mut part| part.objects.remove(IMAGES));
         Ok(artifact.map(|artifact| outcome(Product::Stored(artifact))))
     }
 
     fn run(&self, ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
-        let Some(target) = self.target(ctx)? else {
-            // The model diverged before its first checkpoint: there is nothing to draw.
-            return Ok(Outcome {
-                status: ctx.input("model")?.status.clone(),
-                ..Outcome::default()
-            });
-        };
+        let target = self.target(ctx)?;
         let data = match ctx.optional("data") {
             Some(node) => Some(Pack::open(node.path()).map_err(failed)?),
             None => None,
         };
         let (tiles, columns) = match &target {
-            Some(checkpoint) => self.generated(ctx, checkpoint, data.as_ref())?,
-            None => (self.real(data.as_ref())?, self.columns.unwrap_or(8)),
+            Target::Checkpoint(checkpoint) => self.generated(ctx, checkpoint, data.as_ref())?,
+            Target::Data => (self.real(data.as_ref())?, self.columns.unwrap_or(8)),
+            // There is nothing to draw with, and that is the model's outcome.
+            Target::Nothing => {
+                return Ok(Outcome {
+                    status: ctx.input("model")?.status.clone(),
+                    ..Outcome::default()
+                });
+            }
         };
         let bytes = png(&contact_sheet(&tiles, columns as usize)).map_err(failed)?;
         let objects = BTreeMap::from([(IMAGES.to_owned(), (Product::Bytes(bytes), Format::Image))]);
@@ -155,7 +167,7 @@ impl Kind for SampleConfig {
             values: Map::new(),
             objects,
         };
-        let mut part = ctx.memo.put(&self.unit(ctx, target.as_ref()), part)?;
+        let mut part = ctx.memo.put(&self.unit(ctx, &target), part)?;
         let artifact = part.objects.remove(IMAGES);
         let artifact = artifact.ok_or_else(|| failed("a grid just stored cannot be read back"))?;
         Ok(outcome(Product::Stored(artifact)))
@@ -163,20 +175,23 @@ impl Kind for SampleConfig {
 }
 
 impl SampleConfig {
-    /// The checkpoint to draw with; within, `None` to show the data itself; outside, `None` when the model
-    /// has no checkpoint.
-    fn target(&self, ctx: &StageCtx<'_>) -> Result<Option<Option<Checkpoint>>, StageError> {
+    fn target(&self, ctx: &StageCtx<'_>) -> Result<Target, StageError> {
         let Some(node) = ctx.optional("model") else {
-            return Ok(Some(None));
+            return Ok(Target::Data);
         };
         let wanted = match self.checkpoint {
             Which::Named(Last::Last) => Checkpoints::Named(Named::Last),
             Which::Epoch(epoch) => Checkpoints::Epochs(vec![epoch]),
         };
-        Ok(checkpoint::behind(node, &wanted)?.pop().map(Some))
+        let found = checkpoint::behind(node, &wanted)?.pop();
+        Ok(found.map_or(Target::Nothing, Target::Checkpoint))
     }
 
-    fn unit(&self, ctx: &StageCtx<'_>, checkpoint: Option<&Checkpoint>) -> Digest {
+    fn unit(&self, ctx: &StageCtx<'_>, target: &Target) -> Digest {
+        let checkpoint = match target {
+            Target::Checkpoint(checkpoint) => Some(checkpoint),
+            Target::Data | Target::Nothing => None,
+        };
         let data = ctx.optional("data").map(|node| node.artifact().digest);
         Digest::of_value(&json!({
             "unit": "sample",

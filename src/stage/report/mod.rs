@@ -1,6 +1,9 @@
 //! `kind: report`: a Markdown report of everything upstream.
 
 mod compose;
+mod display;
+mod figures;
+mod gather;
 mod settings;
 mod upstream;
 
@@ -129,7 +132,6 @@ impl Kind for ReportConfig {
     }
 
     fn run(&self, ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
-        let failed = |error: crate::report::ReportError| StageError::Failed(error.to_string());
         let title = self.title.clone().unwrap_or_else(|| ctx.pipeline.clone());
         let (document, files) = compose::document(ctx, title)?;
         let template = self.template.clone().map(String::from);
@@ -145,4 +147,9 @@ impl Kind for ReportConfig {
             ..Outcome::default()
         })
     }
+}
+
+/// An error of the report layer as a stage's.
+fn failed(error: impl std::fmt::Display) -> StageError {
+    StageError::Failed(error.to_string())
 }

@@ -3,18 +3,21 @@
 //! Values are ranked within one protocol only; where a column holds several, each is marked and named below the
 //! table. Runs that diverged do not enter the mean of last values, since they have no last epoch.
 
+mod rank;
+mod values;
+
 use indexmap::IndexMap;
-use polars::prelude::*;
 use serde::Serialize;
 
+use self::rank::{mark_best, mark_protocols};
+use self::values::{Lists, aggregate};
 use super::ReportError;
 use super::number::{mean_sd, significant, statistics};
 use super::runs::{Ending, Run, axes_of, text};
-use crate::metric::{MetricRow, best};
+use crate::metric::MetricRow;
 
 /// The axis that is averaged over.
 pub const SEED: &str = "seed";
-const MARKS: [&str; 6] = ["¹", "²", "³", "⁴", "⁵", "⁶"];
 
 /// Which value of a run a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -173,87 +176,6 @@ fn groups(runs: &[Run]) -> Vec<(String, Vec<usize>)> {
         .collect()
 }
 
-/// The values of one metric in one group, in the order of the runs.
-struct Lists {
-    last: Vec<f64>,
-    best: Vec<f64>,
-    best_epochs: Vec<u64>,
-    protocol: String,
-}
-
-/// Collects last and best values by (group, metric).
-fn aggregate(
-    runs: &[Run],
-    groups: &[(String, Vec<usize>)],
-) -> Result<IndexMap<(usize, String), Lists>, ReportError> {
-    let (mut group, mut metric, mut last, mut top, mut epoch, mut protocol) =
-        (vec![], vec![], vec![], vec![], vec![], vec![]);
-    for (index, (_, members)) in groups.iter().enumerate() {
-        for run in members.iter().map(|run| &runs[*run]) {
-            for name in metrics(std::slice::from_ref(run)) {
-                let rows = || run.rows.iter().filter(|row| row.metric == name);
-                let (Some(final_row), Some(best_row)) =
-                    (rows().max_by_key(|row| row.epoch), best(rows()))
-                else {
-                    continue;
-                };
-                group.push(index as u64);
-                metric.push(name.clone());
-                last.push((run.ending == Ending::Ok).then_some(final_row.value));
-                top.push(best_row.value);
-                epoch.push(best_row.epoch);
-                protocol.push(final_row.protocol_digest().short());
-            }
-        }
-    }
-    let frame = df!(
-        "group" => group, "metric" => metric, "last" => last, "best" => top, "epoch" => epoch, "protocol" => protocol
-    )?;
-    // The lists keep the runs' order; mean and deviation are summed in it, whatever the threads do.
-    let grouped = frame
-        .lazy()
-        .group_by_stable([col("group"), col("metric")])
-        .agg([
-            col("last"),
-            col("best"),
-            col("epoch"),
-            col("protocol").first(),
-        ])
-        .collect()?;
-    let mut lists = IndexMap::new();
-    for row in 0..grouped.height() {
-        let floats = |name: &str| -> Result<Vec<f64>, ReportError> {
-            let list = grouped.column(name)?.list()?.get_as_series(row);
-            Ok(list.map_or(Ok(Vec::new()), |list| {
-                list.f64().map(|values| values.iter().flatten().collect())
-            })?)
-        };
-        let epochs = grouped.column("epoch")?.list()?.get_as_series(row);
-        let epochs = epochs.map_or(Ok(Vec::new()), |list| {
-            list.u64().map(|values| values.iter().flatten().collect())
-        })?;
-        let group = grouped.column("group")?.u64()?.get(row).unwrap_or(0) as usize;
-        let text = |name: &str| -> Result<String, ReportError> {
-            Ok(grouped
-                .column(name)?
-                .str()?
-                .get(row)
-                .unwrap_or_default()
-                .to_owned())
-        };
-        lists.insert(
-            (group, text("metric")?),
-            Lists {
-                last: floats("last")?,
-                best: floats("best")?,
-                best_epochs: epochs,
-                protocol: text("protocol")?,
-            },
-        );
-    }
-    Ok(lists)
-}
-
 /// Metrics in order of first appearance.
 fn metrics(runs: &[Run]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -346,78 +268,5 @@ fn outcome(runs: &[Run], members: &[usize]) -> String {
         (0, _) => Ending::Ok.to_string(),
         (diverged, all) if diverged == all => format!("diverged @ epoch {}", listed.join(", ")),
         (diverged, all) => format!("{diverged} of {all} diverged @ epoch {}", listed.join(", ")),
-    }
-}
-
-/// Marks the cells of every metric that was measured by several protocols, and says what they are.
-fn mark_protocols(
-    runs: &[Run],
-    columns: &[SummaryColumn],
-    rows: &mut [SummaryRow],
-) -> Vec<(&'static str, String, String)> {
-    let mut notes = Vec::new();
-    for metric in metrics(runs) {
-        let mut protocols: IndexMap<String, &MetricRow> = IndexMap::new();
-        for row in runs
-            .iter()
-            .flat_map(|run| &run.rows)
-            .filter(|row| row.metric == metric)
-        {
-            protocols
-                .entry(row.protocol_digest().short())
-                .or_insert(row);
-        }
-        if protocols.len() < 2 {
-            continue;
-        }
-        for (index, (digest, row)) in protocols.iter().enumerate() {
-            let mark = MARKS[index.min(MARKS.len() - 1)];
-            let short = |d: Option<crate::hash::Digest>| d.map_or("none".to_owned(), |d| d.short());
-            let said = format!(
-                "{} samples, judge {}, reference {}, {}",
-                row.samples,
-                short(row.extractor),
-                short(row.reference),
-                row.protocol
-            );
-            notes.push((mark, metric.clone(), said));
-            for (position, column) in columns.iter().enumerate() {
-                for cell in rows.iter_mut().map(|row| &mut row.cells[position]) {
-                    if column.metric == metric && cell.protocol == *digest {
-                        cell.mark = mark;
-                    }
-                }
-            }
-        }
-    }
-    notes
-}
-
-/// Marks the best mean of each column among the cells of one protocol, where there are two or more.
-fn mark_best(runs: &[Run], columns: &[SummaryColumn], rows: &mut [SummaryRow]) {
-    for (position, column) in columns.iter().enumerate() {
-        let direction = runs
-            .iter()
-            .flat_map(|run| &run.rows)
-            .find(|row| row.metric == column.metric)
-            .map(|row| row.direction);
-        let Some(direction) = direction else { continue };
-        let cells: Vec<(String, Option<f64>)> = rows
-            .iter()
-            .map(|row| {
-                (
-                    row.cells[position].protocol.clone(),
-                    row.cells[position].mean,
-                )
-            })
-            .collect();
-        for (row, (protocol, mean)) in rows.iter_mut().zip(&cells) {
-            let rivals = || cells.iter().filter(|(p, m)| p == protocol && m.is_some());
-            row.cells[position].best = mean.is_some_and(|mean| {
-                rivals().count() > 1
-                    && !rivals()
-                        .any(|(_, rival)| rival.is_some_and(|rival| direction.better(rival, mean)))
-            });
-        }
     }
 }

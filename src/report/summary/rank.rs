@@ -1,0 +1,82 @@
+//! Which values compare, and which of those is best.
+
+use indexmap::IndexMap;
+
+use super::{SummaryColumn, SummaryRow, metrics};
+use crate::metric::MetricRow;
+use crate::report::runs::Run;
+
+const MARKS: [&str; 6] = ["¹", "²", "³", "⁴", "⁵", "⁶"];
+
+/// Marks the cells of every metric that was measured by several protocols, and says what they are.
+pub fn mark_protocols(
+    runs: &[Run],
+    columns: &[SummaryColumn],
+    rows: &mut [SummaryRow],
+) -> Vec<(&'static str, String, String)> {
+    let mut notes = Vec::new();
+    for metric in metrics(runs) {
+        let mut protocols: IndexMap<String, &MetricRow> = IndexMap::new();
+        for row in runs
+            .iter()
+            .flat_map(|run| &run.rows)
+            .filter(|row| row.metric == metric)
+        {
+            protocols
+                .entry(row.protocol_digest().short())
+                .or_insert(row);
+        }
+        if protocols.len() < 2 {
+            continue;
+        }
+        for (index, (digest, row)) in protocols.iter().enumerate() {
+            let mark = MARKS[index.min(MARKS.len() - 1)];
+            let short = |d: Option<crate::hash::Digest>| d.map_or("none".to_owned(), |d| d.short());
+            let said = format!(
+                "{} samples, judge {}, reference {}, {}",
+                row.samples,
+                short(row.extractor),
+                short(row.reference),
+                row.protocol
+            );
+            notes.push((mark, metric.clone(), said));
+            for (position, column) in columns.iter().enumerate() {
+                for cell in rows.iter_mut().map(|row| &mut row.cells[position]) {
+                    if column.metric == metric && cell.protocol == *digest {
+                        cell.mark = mark;
+                    }
+                }
+            }
+        }
+    }
+    notes
+}
+
+/// Marks the best mean of each column among the cells of one protocol, where there are two or more.
+pub fn mark_best(runs: &[Run], columns: &[SummaryColumn], rows: &mut [SummaryRow]) {
+    for (position, column) in columns.iter().enumerate() {
+        let direction = runs
+            .iter()
+            .flat_map(|run| &run.rows)
+            .find(|row| row.metric == column.metric)
+            .map(|row| row.direction);
+        let Some(direction) = direction else { continue };
+        let cells: Vec<(String, Option<f64>)> = rows
+            .iter()
+            .map(|row| {
+                (
+                    row.cells[position].protocol.clone(),
+                    row.cells[position].mean,
+                )
+            })
+            .collect();
+        for (row, (protocol, mean)) in rows.iter_mut().zip(&cells) {
+            let rivals = || cells.iter().filter(|(p, m)| p == protocol && m.is_some());
+            row.cells[position].best = mean.is_some_and(|mean| {
+                rivals().count() > 1
+                    && !rivals()
+                        .any(|(_, rival)| rival.is_some_and(|rival| direction.better(rival, mean)))
+            });
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Tables and images as a report shows them.
+
+use std::path::Path;
+
+use super::failed;
+use super::gather::read;
+use super::upstream::name;
+use crate::report::document::{Extra, Figure, Files};
+use crate::report::table;
+use crate::stage::context::plain;
+use crate::stage::{Format, InputNode, ShownNode, StageError};
+
+/// Rows of a stage's table that a report shows.
+const TABLE_ROWS: usize = 30;
+
+/// A table or an image by the form of its bytes; `None` for anything else.
+pub type Display = Option<(Vec<Vec<String>>, Option<Figure>)>;
+
+pub fn display(
+    path: &Path,
+    node: &InputNode,
+    output: &str,
+    files: &mut Files,
+) -> Result<Display, StageError> {
+    let format = node.outputs.get(output).map(|artifact| artifact.format);
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    Ok(match (format, extension) {
+        (Some(Format::Table), _) | (_, Some("csv")) => {
+            Some((table::records(&read(path)?).map_err(failed)?, None))
+        }
+        (Some(Format::Image), _) | (_, Some("png")) => {
+            let figure = files.add(read(path)?, "png", output.to_owned());
+            Some((Vec::new(), Some(figure)))
+        }
+        _ => None,
+    })
+}
+
+pub fn extra(
+    label: &str,
+    shown: &ShownNode,
+    table: Vec<Vec<String>>,
+    figure: Option<Figure>,
+) -> Extra {
+    let (table, omitted) = cut(table);
+    Extra {
+        name: label.to_owned(),
+        description: shown.description.clone(),
+        table,
+        omitted,
+        figure,
+    }
+}
+
+/// The header and the first rows, and how many were left out.
+pub fn cut(mut table: Vec<Vec<String>>) -> (Vec<Vec<String>>, usize) {
+    let omitted = table.len().saturating_sub(TABLE_ROWS + 1);
+    table.truncate(TABLE_ROWS + 1);
+    (table, omitted)
+}
+
+/// "grids[loss=bce]: 64 samples, checkpoint last, seed 7".
+pub fn grid_caption(node: &ShownNode) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let field = |field: &str| node.with.get(field).filter(|value| !value.is_null());
+    parts.extend(field("images").map(|images| format!("{} images", plain(images))));
+    if node.inputs.contains_key("model") {
+        parts.extend(field("checkpoint").map(|which| format!("checkpoint {}", plain(which))));
+        parts.extend(node.seed.map(|seed| format!("seed {seed}")));
+    }
+    format!("{}: {}", name(node), parts.join(", "))
+}
