@@ -1,4 +1,4 @@
-//! Elementwise activations. Derivatives at 0 are `PyTorch`'s: 0 for `ReLU`, the slope for leaky `ReLU`.
+//! Elementwise activations. Derivatives at 0 are PyTorch's: 0 for ReLU, the slope for leaky ReLU.
 
 use std::hint::select_unpredictable as select;
 

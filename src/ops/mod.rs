@@ -1,4 +1,4 @@
-//! Differentiable operations on candle tensors, with `PyTorch`'s conventions.
+//! Differentiable operations on candle tensors, with PyTorch's conventions.
 //!
 //! Each operation is one file that holds its CPU kernel, its derivative and a *reference*: the same
 //! function composed of candle's primitives. The kernels run for `f32` and `f64` on the CPU; any other

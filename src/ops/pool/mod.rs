@@ -1,7 +1,7 @@
 //! Pooling over windows of any size, stride and padding.
 //!
 //! Max pooling picks the first largest element of a window (NaN counts as largest), padding never.
-//! Mean pooling divides by the window's size, padding included, as `PyTorch` does.
+//! Mean pooling divides by the window's size, padding included, as PyTorch does.
 
 mod max;
 mod mean;
