@@ -151,6 +151,26 @@ fn a_corrupt_object_is_never_used_and_made_again() {
 }
 
 #[test]
+fn a_corrupt_object_that_looks_untouched_is_noticed_when_it_is_read_and_made_again() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    for object in files(&project.path(".retake/objects")) {
+        let sealed = fs::metadata(&object).unwrap();
+        let mut open = sealed.permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut open, 0o644);
+        fs::set_permissions(&object, open).unwrap();
+        fs::write(&object, vec![b'9'; sealed.len() as usize]).unwrap();
+        let file = fs::File::options().write(true).open(&object).unwrap();
+        file.set_modified(sealed.modified().unwrap()).unwrap();
+        fs::set_permissions(&object, sealed.permissions()).unwrap();
+    }
+    project.edit("print s", "print s + 1");
+    let events = project.run(&[]);
+    assert_eq!(events.ran(), ["sorted", "total"]);
+    assert_eq!(project.read("total.txt"), "13\n");
+}
+
+#[test]
 fn a_deleted_object_is_made_again_without_a_word_from_the_user() {
     let project = Project::new(CHAIN);
     project.run(&[]);

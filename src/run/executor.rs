@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -24,10 +24,13 @@ use crate::hash::Digest;
 use crate::stage::{
     Format, Input, Memo, NodeName, Outcome, Progress, StageConfig, StageCtx, StageError,
 };
-use crate::store::{NewRecord, Record, Store};
+use crate::store::{KeyLock, LockState, NewRecord, Record, Store, StoreError};
 
 /// What the last line of a failed attempt's log begins with.
 const FAILED: &str = "retake: failed: ";
+
+/// How often a lock that another process holds is asked for.
+const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// Lines of a log that a failure shows.
 const TAIL: usize = 20;
@@ -87,7 +90,7 @@ pub trait Executor: Sync {
         job: &Job,
         progress: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
-    ) -> Result<Done, Failure>;
+    ) -> Result<Done, Box<Failure>>;
 }
 
 /// Runs nodes in this process.
@@ -102,10 +105,10 @@ impl Executor for Local<'_> {
         job: &Job,
         progress: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
-    ) -> Result<Done, Failure> {
+    ) -> Result<Done, Box<Failure>> {
         let log = Log::new(self.store.log_path(&job.keyed.key));
         let result = self.attempt(job, progress, cancel, &log);
-        result.map_err(|error| log.failure(error))
+        result.map_err(|error| Box::new(log.failure(error)))
     }
 }
 
@@ -119,7 +122,7 @@ impl Local<'_> {
     ) -> Result<Done, StageError> {
         let begun = Instant::now();
         // One computation of a trajectory at a time, in this process and in others.
-        let _lock = self.store.lock(&job.keyed.trajectory).map_err(failed)?;
+        let _lock = self.lock(&job.keyed.trajectory, cancel, log)?;
         if let Some(record) = self.store.record(&job.keyed.key).filter(|_| !job.fresh) {
             return Ok(Done {
                 record,
@@ -161,6 +164,24 @@ impl Local<'_> {
         })
     }
 
+    /// Waits for the lock of `key`, for as long as the user does.
+    fn lock(&self, key: &Digest, cancel: &AtomicBool, log: &Log) -> Result<KeyLock, StageError> {
+        let mut said = false;
+        loop {
+            match self.store.try_lock(key).map_err(failed)? {
+                LockState::Held(lock) => return Ok(lock),
+                LockState::Busy(_) if cancel.load(Ordering::Relaxed) => {
+                    return Err(StageError::Cancelled);
+                }
+                LockState::Busy(owner) if !said => {
+                    log.line(&format!("waiting for {owner}, which is working on this"));
+                    said = true;
+                }
+                LockState::Busy(_) => std::thread::sleep(LOCK_POLL),
+            }
+        }
+    }
+
     /// Inputs with the paths of their bytes; data shown `as: folder` is laid out below `scratch`.
     fn with_paths(
         &self,
@@ -174,7 +195,7 @@ impl Local<'_> {
                     if node.paths.contains_key(output) {
                         continue;
                     }
-                    let mut path = self.store.path(artifact).map_err(failed)?;
+                    let mut path = self.store.path(artifact).map_err(unreadable)?;
                     if job.as_folder.contains(name) && artifact.format == Format::Data {
                         let folder = scratch
                             .join("folders")
@@ -235,6 +256,16 @@ fn export(pack: &std::path::Path, folder: &std::path::Path) -> Result<(), StageE
 
 fn failed(error: impl std::fmt::Display) -> StageError {
     StageError::Failed(error.to_string())
+}
+
+/// An input that cannot be read: lost bytes can be made again, anything else fails the stage.
+fn unreadable(error: StoreError) -> StageError {
+    match error {
+        StoreError::Missing { .. } | StoreError::Corrupt { .. } => {
+            StageError::Damaged(error.to_string())
+        }
+        other => failed(other),
+    }
 }
 
 /// Runs `work`; a panic in it (a bug of ours or of a library) fails the stage, not the run.

@@ -148,10 +148,9 @@ impl<'a> Finisher<'a> {
             });
         };
         for (id, node) in plan.nodes.iter().enumerate() {
-            if node.config.publishes().is_some() && settled[id].is_some() {
-                if let Err(error) = self.write_timings(id, settled) {
-                    note("run.json", error.to_string());
-                }
+            let reported = node.config.publishes().is_some() && settled[id].is_some();
+            if reported && let Err(error) = self.write_timings(id, settled) {
+                note("run.json", error.to_string());
             }
         }
         let (store, profile) = (self.session.store, plan.profile.as_deref());

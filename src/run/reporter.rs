@@ -143,7 +143,9 @@ pub fn lines(event: &Event, verbosity: Verbosity) -> Vec<String> {
 fn outcome(status: &crate::stage::Status) -> String {
     match status {
         crate::stage::Status::Ok => String::new(),
-        diverged => format!(" — {}", text::status(diverged)),
+        diverged @ crate::stage::Status::Diverged { .. } => {
+            format!(" — {}", text::status(diverged))
+        }
     }
 }
 

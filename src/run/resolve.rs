@@ -69,7 +69,7 @@ pub enum ResolveError {
         /// the input's name
         input: String,
         /// the node it comes from
-        node: NodeName,
+        node: String,
         /// the output it lacks
         output: String,
         /// why
@@ -101,13 +101,15 @@ impl Session<'_> {
             in_recipe.insert(name.clone(), recipe_input(source, &input));
             inputs.insert(name.clone(), input);
         }
-        let class = match node.config.uses_device() {
-            true => Some(self.devices.get(node.device)?.class.clone()),
-            false => None,
+        let class = if node.config.uses_device() {
+            Some(self.devices.get(node.device)?.class.clone())
+        } else {
+            None
         };
-        let shown = match node.config.shows_upstream() {
-            true => self.shown(id, settled),
-            false => Vec::new(),
+        let shown = if node.config.shows_upstream() {
+            self.shown(id, settled)
+        } else {
+            Vec::new()
         };
         let command = super::text::command(self.plan, &[]);
         let recipe = Recipe::new(&Parts {
@@ -300,7 +302,7 @@ fn behind(
     if reads.is_empty() && outputs.is_empty() {
         return Err(ResolveError::NoOutput {
             input: input.to_owned(),
-            node: node.name.clone(),
+            node: node.name.to_string(),
             output: selected,
             reason: super::text::status(&record.status),
         });

@@ -40,6 +40,8 @@ pub struct Summary {
     pub failed: usize,
     /// nodes that the lock file does not know as they are (`--locked`)
     pub unlocked: Vec<String>,
+    /// nodes that could not run because bytes they need are damaged
+    pub damaged: usize,
     /// whether the user stopped it
     pub interrupted: bool,
     /// the results, by node
@@ -49,10 +51,14 @@ pub struct Summary {
 /// What a worker tells the scheduler.
 enum Message {
     Progress(usize, Progress),
-    Ended(usize, Box<Result<Done, Failure>>),
+    Ended(usize, Result<Done, Box<Failure>>),
 }
 
-/// Runs `targets` and what they need.
+/// How often a run begins again because an input turned out to be damaged.
+const ROUNDS: usize = 3;
+
+/// Runs `targets` and what they need. Where an input's bytes turn out to be damaged, what made them runs
+/// again too.
 pub fn run(
     session: &Session<'_>,
     targets: &[usize],
@@ -64,8 +70,38 @@ pub fn run(
     let begun = Instant::now();
     let order = session.plan.upstream(targets);
     emit(Event::Planned { nodes: order.len() });
+    let mut summary = Summary::default();
+    for round in 1..=ROUNDS {
+        let before = summary.ran;
+        summary = run_once(session, &order, options, executor, cancel, emit);
+        summary.ran += before;
+        if summary.damaged == 0 {
+            break;
+        }
+        if round == ROUNDS {
+            summary.failed += summary.damaged;
+        }
+    }
+    summary.interrupted = cancel.load(Ordering::Relaxed);
+    emit(Event::Done {
+        ran: summary.ran,
+        cached: summary.cached,
+        failed: summary.failed,
+        seconds: begun.elapsed().as_secs_f64(),
+    });
+    summary
+}
+
+fn run_once(
+    session: &Session<'_>,
+    order: &[usize],
+    options: &Options,
+    executor: &dyn Executor,
+    cancel: &AtomicBool,
+    emit: &mut dyn FnMut(Event),
+) -> Summary {
     let (sender, receiver) = channel();
-    let mut scheduler = Scheduler::new(session, &order, options, emit);
+    let mut scheduler = Scheduler::new(session, order, options, emit);
     std::thread::scope(|threads| {
         scheduler.settle_sources();
         loop {
@@ -85,14 +121,7 @@ pub fn run(
         settled,
         ..
     } = scheduler;
-    summary.interrupted = cancel.load(Ordering::Relaxed);
     summary.settled = settled;
-    emit(Event::Done {
-        ran: summary.ran,
-        cached: summary.cached,
-        failed: summary.failed,
-        seconds: begun.elapsed().as_secs_f64(),
-    });
     summary
 }
 
@@ -111,7 +140,7 @@ fn work(executor: &dyn Executor, job: &Job, cancel: &AtomicBool, sender: &Sender
         },
         cancel,
     );
-    let _ = sender.send(Message::Ended(id, Box::new(result)));
+    let _ = sender.send(Message::Ended(id, result));
 }
 
 /// A node that holds slots.
@@ -342,13 +371,13 @@ impl<'a> Scheduler<'a> {
                     progress,
                 });
             }
-            Ok(Message::Ended(id, result)) => self.ended(id, *result),
+            Ok(Message::Ended(id, result)) => self.ended(id, result),
             // Impossible while a worker runs; leaving the loop is the only sane answer.
             Err(_) => self.running.clear(),
         }
     }
 
-    fn ended(&mut self, id: usize, result: Result<Done, Failure>) {
+    fn ended(&mut self, id: usize, result: Result<Done, Box<Failure>>) {
         let Some(running) = self.running.remove(&id) else {
             return;
         };
@@ -390,13 +419,21 @@ impl<'a> Scheduler<'a> {
                     open.extend(self.resolve(next));
                 }
             }
-            Err(Failure {
-                error: StageError::Cancelled,
-                ..
-            }) => {}
-            Err(failure) => {
-                self.fail(id, &failure.error.to_string(), Some(&failure));
+            Err(failure) => self.not_done(id, &failure),
+        }
+    }
+
+    fn not_done(&mut self, id: usize, failure: &Failure) {
+        match &failure.error {
+            StageError::Cancelled => {}
+            StageError::Damaged(message) => {
+                // The store no longer counts those bytes as there, so the next round makes them again.
+                self.summary.damaged += 1;
+                (self.emit)(Event::Note {
+                    message: message.clone(),
+                });
             }
+            error => self.fail(id, &error.to_string(), Some(failure)),
         }
     }
 

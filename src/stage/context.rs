@@ -291,6 +291,9 @@ pub enum StageError {
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
+    /// An input's bytes are missing or corrupt; the stage that made them has to run again.
+    #[error("{0}")]
+    Damaged(String),
     /// A program ended badly.
     #[error("the command {0}")]
     Command(String),
