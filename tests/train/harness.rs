@@ -76,7 +76,7 @@ impl FolderMemo {
     fn collect(&self, name: &str, product: &Product, files: &mut BTreeMap<String, Vec<u8>>) {
         match product {
             Product::Made(path) => {
-                drop(files.insert(name.to_owned(), std::fs::read(path).unwrap()))
+                drop(files.insert(name.to_owned(), std::fs::read(path).unwrap()));
             }
             Product::Bytes(bytes) => drop(files.insert(name.to_owned(), bytes.clone())),
             Product::Stored(artifact) => {
