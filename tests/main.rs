@@ -6,9 +6,11 @@
     reason = "a test that fails should say where, and equal bytes mean equal numbers"
 )]
 
+mod bad;
 mod cache;
 mod data;
 mod evaluate;
+mod language;
 mod layers;
 mod metric;
 mod model;

@@ -7,7 +7,7 @@ use super::common::{self, CliError, Exit};
 pub struct Args {}
 
 pub fn run(_args: &Args) -> Result<Exit, CliError> {
-    let schema = serde_json::json!({});
+    let schema = crate::spec::schema::document();
     let text = serde_json::to_string_pretty(&schema).map_err(CliError::failed)?;
     common::print(&format!("{text}\n"))?;
     Ok(Exit::Done)

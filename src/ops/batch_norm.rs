@@ -33,7 +33,7 @@ pub fn batch_norm_train(
 ) -> Result<(Tensor, BatchStats)> {
     let planes = Planes::of(x.shape())?;
     check_channels(planes, &[gamma, beta])?;
-    if planes.count() == 0 {
+    if x.elem_count() == 0 {
         candle_core::bail!(
             "batch_norm: no elements in a batch of shape {:?}",
             x.shape()
@@ -100,12 +100,12 @@ impl CustomOp1 for Moments {
         by_type!(self.name(), x, T => {
             let x: &[T] = elements(x, layout)?;
             let count = planes.count() as f64;
-            two_per_channel::<T>(planes, |channel| {
+            Ok(two_per_channel::<T>(planes, |channel| {
                 let mean = planes.channel_sum(x, x, channel, |x, _| x) / count;
                 let center = T::from_f64(mean);
                 let squares = planes.channel_sum(x, x, channel, |x, _| (x - center) * (x - center));
                 (mean, squares / count)
-            })
+            }))
         })
     }
 }
@@ -113,7 +113,7 @@ impl CustomOp1 for Moments {
 fn two_per_channel<T: Real>(
     planes: Planes,
     of_channel: impl Fn(usize) -> (f64, f64) + Sync + Send,
-) -> Result<(CpuStorage, Shape)> {
+) -> (CpuStorage, Shape) {
     let pairs: Vec<(f64, f64)> = (0..planes.channels)
         .into_par_iter()
         .map(of_channel)
@@ -121,7 +121,8 @@ fn two_per_channel<T: Real>(
     let firsts = pairs.iter().map(|pair| T::from_f64(pair.0));
     let seconds = pairs.iter().map(|pair| T::from_f64(pair.1));
     let rows: Vec<T> = firsts.chain(seconds).collect();
-    Ok((T::to_cpu_storage_owned(rows), (2, planes.channels).into()))
+    let shape = (2, planes.channels).into();
+    (T::to_cpu_storage_owned(rows), shape)
 }
 
 /// A channel's constants.
@@ -227,12 +228,12 @@ impl CustomOp2 for Sums {
             let channels = channels::<T>(&self.moments, self.eps)?;
             let x: &[T] = elements(x, x_layout)?;
             let gradient: &[T] = elements(gradient, gradient_layout)?;
-            two_per_channel::<T>(planes, |c| {
+            Ok(two_per_channel::<T>(planes, |c| {
                 let mean = channels[c].mean;
                 let plain = planes.channel_sum(x, gradient, c, |_, g| g);
                 let centered = planes.channel_sum(x, gradient, c, |x, g| g * (x - mean));
                 (plain, centered * channels[c].inverse_std.to_f64())
-            })
+            }))
         })
     }
 }

@@ -70,7 +70,9 @@ fn add<T: Real>(planes: Planes, x: &[T], bias: &[T]) -> Vec<T> {
     }
     y.par_chunks_mut(planes.sample()).for_each(|sample| {
         for (plane, &bias) in sample.chunks_exact_mut(planes.pixels).zip(bias) {
-            plane.iter_mut().for_each(|y| *y += bias);
+            for y in plane {
+                *y += bias;
+            }
         }
     });
     y

@@ -73,7 +73,7 @@ pub fn ln_1p_f32(x: f32) -> f32 {
     // The rounding error of 1 + x, undone to first order (W. Kahan).
     let sum = 1.0 + x;
     let corrected = ln_f32(sum) * (x / (sum - 1.0));
-    let small = select(sum == 1.0, x, corrected);
+    let small = select(sum > 1.0, corrected, x);
     select(x < f32::INFINITY, small, x)
 }
 
@@ -85,7 +85,7 @@ pub fn tanh_f32(x: f32) -> f32 {
     p = p * square + 2.063_909e-2;
     p = p * square - 5.373_971_4e-2;
     p = p * square + 1.333_144_2e-1;
-    p = p * square - 3.333_328_2e-1;
+    p = p * square - 3.333_328e-1;
     let near = p * square * x + x;
     let magnitude = f32::from_bits(x.to_bits() & 0x7fff_ffff);
     let far = 1.0 - 2.0 / (exp_f32(2.0 * magnitude) + 1.0);

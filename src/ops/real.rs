@@ -19,8 +19,6 @@ pub(super) trait Real: WithDType + Neg<Output = Self> {
     const ONE: Self;
     /// e to the `self`.
     fn exp(self) -> Self;
-    /// The natural logarithm.
-    fn ln(self) -> Self;
     /// ln(1 + `self`), exact near zero.
     fn ln_1p(self) -> Self;
     /// The hyperbolic tangent.
@@ -42,10 +40,6 @@ impl Real for f32 {
     #[inline]
     fn exp(self) -> Self {
         math::exp_f32(self)
-    }
-    #[inline]
-    fn ln(self) -> Self {
-        math::ln_f32(self)
     }
     #[inline]
     fn ln_1p(self) -> Self {
@@ -71,10 +65,6 @@ impl Real for f64 {
     #[inline]
     fn exp(self) -> Self {
         libm::exp(self)
-    }
-    #[inline]
-    fn ln(self) -> Self {
-        libm::log(self)
     }
     #[inline]
     fn ln_1p(self) -> Self {

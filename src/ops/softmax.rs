@@ -68,16 +68,22 @@ impl CustomOp1 for Softmax {
 impl Softmax {
     fn row<T: Real>(self, row: &mut [T]) {
         let largest = row.iter().fold(row[0], |a, &b| if b > a { b } else { a });
-        row.iter_mut().for_each(|x| *x -= largest);
+        for x in &mut *row {
+            *x -= largest;
+        }
         let sum: f64 = row.iter().map(|x| x.exp().to_f64()).sum();
         match self {
             Self::Plain => {
                 let scale = T::from_f64(1.0 / sum);
-                row.iter_mut().for_each(|x| *x = x.exp() * scale);
+                for x in row {
+                    *x = x.exp() * scale;
+                }
             }
             Self::Log => {
                 let log = T::from_f64(libm::log(sum));
-                row.iter_mut().for_each(|x| *x -= log);
+                for x in row {
+                    *x -= log;
+                }
             }
         }
     }

@@ -22,8 +22,8 @@ pub(super) fn add_transpose<T: Real>(
             let mut tile = [[T::ZERO; TILE]; TILE];
             for i in 0..height {
                 let start = (row + i) * pitch + column;
-                for (j, &value) in source[start..start + width].iter().enumerate() {
-                    tile[j][i] = value;
+                for (line, &value) in tile.iter_mut().zip(&source[start..start + width]) {
+                    line[i] = value;
                 }
             }
             for (j, values) in tile[..width].iter().enumerate() {

@@ -14,6 +14,7 @@ pub mod place;
 pub mod read;
 pub mod reference;
 pub mod root;
+pub mod schema;
 pub mod suggest;
 pub mod template;
 pub mod vars;

@@ -77,7 +77,7 @@ impl Store {
 
     fn take_tree(&self, tree: &BTreeMap<String, Product>) -> Result<Artifact, StoreError> {
         let mut staged = Vec::new();
-        let manifest = self.tree_manifest(tree, &mut |bytes| {
+        let manifest = self.tree_manifest(tree, |bytes| {
             let file = self.stage_bytes(bytes)?;
             let entry = (file.digest, file.bytes);
             staged.push(file);
@@ -99,7 +99,7 @@ impl Store {
             Product::Stored(artifact) => Some(stored_as(artifact, format)),
             Product::Tree(tree) => {
                 let digest = |bytes: &[u8]| Ok((Digest::of_bytes(bytes), bytes.len() as u64));
-                let manifest = self.tree_manifest(tree, &mut { digest }).ok()?;
+                let manifest = self.tree_manifest(tree, digest).ok()?;
                 Some(Artifact {
                     digest: Digest::of_bytes(&manifest.to_bytes()),
                     bytes: manifest.bytes(),
@@ -114,7 +114,7 @@ impl Store {
     fn tree_manifest(
         &self,
         tree: &BTreeMap<String, Product>,
-        add: &mut dyn FnMut(&[u8]) -> Result<(Digest, u64), StoreError>,
+        mut add: impl FnMut(&[u8]) -> Result<(Digest, u64), StoreError>,
     ) -> Result<Manifest, StoreError> {
         let mut files = BTreeMap::new();
         let mut empty_folders = BTreeSet::new();

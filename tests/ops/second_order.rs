@@ -77,6 +77,7 @@ fn in_a_process_that_keeps_graphs() {
         &[x.clone(), whole],
         slope(|a| ops::conv2d(&a[0], &a[1], None, &Conv::default())),
     );
+    let only = std::slice::from_ref(&x);
     for activation in [
         ops::relu,
         ops::tanh,
@@ -84,19 +85,19 @@ fn in_a_process_that_keeps_graphs() {
         ops::softmax,
         ops::log_softmax,
     ] {
-        check_gradients(&[x.clone()], slope(|a| activation(&a[0])));
+        check_gradients(only, slope(|a| activation(&a[0])));
     }
-    check_gradients(&[x.clone()], slope(|a| ops::leaky_relu(&a[0], 0.2)));
+    check_gradients(only, slope(|a| ops::leaky_relu(&a[0], 0.2)));
     let (kernel, stride, padding) = ((3, 2), (2, 1), Padding::symmetric(1, 1));
     check_gradients(
-        &[x.clone()],
+        only,
         slope(|a| ops::max_pool2d(&a[0], kernel, stride, padding)),
     );
     check_gradients(
-        &[x.clone()],
+        only,
         slope(|a| ops::avg_pool2d(&a[0], kernel, stride, padding)),
     );
-    check_gradients(&[x.clone()], slope(|a| ops::upsample_nearest2d(&a[0], 2)));
+    check_gradients(only, slope(|a| ops::upsample_nearest2d(&a[0], 2)));
     let targets = normal("targets", x.shape().clone(), DType::F64);
     check_gradients(
         &[x.clone(), targets],

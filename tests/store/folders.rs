@@ -128,6 +128,22 @@ fn a_view_is_read_only_and_laid_out_anew_when_damaged() {
 }
 
 #[test]
+fn a_view_does_not_keep_a_rotten_file_after_its_object_is_healed() {
+    let project = Project::new();
+    let artifact = stored_folder(&project);
+    let linked = project.store.path(&artifact).unwrap().join("a/one.txt");
+    let sealed_at = fs::metadata(&linked).unwrap().modified().unwrap();
+    tamper(&linked, b"rot");
+    let file = File::open(&linked).unwrap();
+    file.set_modified(sealed_at).unwrap();
+    let store = project.reopened();
+    assert!(store.path(&artifact).is_err());
+    stored_folder(&project);
+    store.path(&artifact).unwrap();
+    assert_eq!(fs::read(&linked).unwrap(), b"one");
+}
+
+#[test]
 fn a_store_that_cannot_be_written_can_be_read() {
     let project = Project::new();
     let artifact = stored_folder(&project);

@@ -45,7 +45,7 @@ fn child() {
             let attempt = store.attempt().unwrap();
             fs::write(attempt.path().join("half"), "half").unwrap();
             fs::write(folder.join("holding"), "").unwrap();
-            std::thread::sleep(Duration::from_secs(60));
+            std::thread::sleep(Duration::from_mins(1));
         }
         "write" => {
             for number in 0_u32.. {
@@ -107,6 +107,8 @@ fn threads_computing_one_key_compute_it_once() {
                 for _ in 0..20 {
                     let lock = project.store.lock(&key("k")).unwrap();
                     assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    // Long enough for others to wait on a lock file that is about to be removed.
+                    std::thread::sleep(Duration::from_micros(200));
                     inside.fetch_sub(1, Ordering::SeqCst);
                     drop(lock);
                 }

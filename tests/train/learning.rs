@@ -42,7 +42,7 @@ fn a_classifier_learns_what_can_be_learnt() {
         .unwrap();
         assert_eq!(outcome.status, Status::Ok);
         let accuracy = outcome.scalars["accuracy_validation"];
-        assert!(accuracy > 0.95, "{labels:?}: {accuracy}");
+        assert!(accuracy >= 0.9, "{labels:?}: {accuracy}");
         assert!(outcome.scalars["loss"] < 0.6, "{:?}", outcome.scalars);
 
         let (header, rows) = columns(&memo, &outcome);

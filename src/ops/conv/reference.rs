@@ -10,7 +10,8 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv) -> Result<Tensor> {
     let g = Geometry::of_conv(x.dims4()?, weight.dims4()?, conv)?;
     let weight = weight.reshape((g.groups, g.o, g.c, g.kernel.0, g.kernel.1))?;
     let padded = pad(x, conv)?;
-    let mut map: Option<Tensor> = None;
+    let shape = (g.samples, g.groups, g.o, g.positions());
+    let mut map = Tensor::zeros(shape, x.dtype(), x.device())?;
     for i in 0..g.kernel.0 {
         for j in 0..g.kernel.1 {
             let seen = padded
@@ -22,14 +23,10 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv) -> Result<Tensor> {
                 .narrow(4, j, 1)?
                 .reshape((g.groups, g.o, g.c))?;
             let term = tap.unsqueeze(0)?.broadcast_matmul(&seen)?;
-            map = Some(match map {
-                Some(sum) => (sum + term)?,
-                None => term,
-            });
+            map = (map + term)?;
         }
     }
-    map.expect("a kernel has at least one tap")
-        .reshape(g.map_shape())
+    map.reshape(g.map_shape())
 }
 
 /// [`conv_transpose2d`](crate::ops::conv_transpose2d) without bias.
