@@ -10,7 +10,10 @@ fn faults_of(name: &str) -> String {
     // Relative, so that no machine's paths are in the snapshots; tests run in the crate's folder.
     let path = Path::new("tests/bad").join(name).with_extension("yaml");
     let faults = open(&path, &LoadOptions::default()).expect_err("a bad pipeline");
-    assert!(!faults.faults.is_empty(), "{name}: an error without a fault");
+    assert!(
+        !faults.faults.is_empty(),
+        "{name}: an error without a fault"
+    );
     for fault in &faults.faults {
         assert!(fault.span.is_some(), "{name}: no position for {fault}");
     }
@@ -22,8 +25,16 @@ fn every_class_of_fault_is_shown_with_its_place() {
     let mut names: Vec<String> = std::fs::read_dir("tests/bad")
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .map(|path| {
+            path.file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
     let mut settings = insta::Settings::clone_current();

@@ -18,7 +18,7 @@ const ANY: &str = "*";
 pub(super) struct Checker<'a> {
     pub stage: &'a Stage<'a>,
     pub settled: &'a Settled,
-    pub drafts: &'a [Draft],
+    pub drafts: &'a [Draft<'a>],
     pub files: &'a mut Files,
     pub findings: &'a mut Findings,
 }
@@ -32,6 +32,7 @@ impl Checker<'_> {
     ) -> bool {
         let (stage, settled) = (self.stage, self.settled);
         let mut fits = true;
+        let mut unknown = false;
         let place = stage.place.key("inputs");
         for (name, source) in inputs {
             let place = place.key(name);
@@ -46,24 +47,24 @@ impl Checker<'_> {
                     help.or_else(|| Some(format!("`{kind}` with these settings takes no inputs")));
                 let message = format!("`{kind}` takes no input `{name}`");
                 self.findings.note(place.at_key(), message, help);
-                fits = false;
+                unknown = true;
                 continue;
             };
             fits &= self.source(spec, name, source, &place, missing);
         }
-        let lacking = settled.inputs.iter().filter(|spec| spec.required);
+        // An input that is lacking besides is most likely the one that was misspelt.
+        let lacking = settled
+            .inputs
+            .iter()
+            .filter(|spec| spec.required && !unknown);
         for spec in lacking.filter(|spec| !stage.spec.inputs.contains_key(&spec.name)) {
             let message = format!("stage `{}` lacks the input `{}`", stage.name, spec.name);
-            let help = format!(
-                "add `{}:` under `inputs:`{}",
-                spec.name,
-                takes(&spec.formats)
-            );
+            let help = format!("add `{}:` under `inputs:`", spec.name);
             self.findings
                 .add_help(stage.place.clone().at_key(), message, help);
             fits = false;
         }
-        fits
+        fits && !unknown
     }
 
     fn source(
@@ -93,10 +94,9 @@ impl Checker<'_> {
                 };
                 let found = match output {
                     Some(output) => {
-                        // Where the stage's name is not at hand the kind will do.
                         let place = place.clone().piece(output);
                         super::checks::output(
-                            from.config.kind(),
+                            self.drafts[*node].stage,
                             output,
                             &from.outputs,
                             &place,
@@ -152,11 +152,12 @@ impl Checker<'_> {
             return true;
         }
         let message = format!("input `{name}` cannot be {}", called(format));
-        let help = match (format, spec.formats.contains(&Format::Data)) {
-            (Format::File | Format::Folder, true) => {
-                "it takes data: read the files with a `dataset` stage first".to_owned()
-            }
-            _ => format!("it takes {}", takes(&spec.formats).trim_start_matches(", ")),
+        let files = matches!(format, Format::File | Format::Folder);
+        let help = if files && spec.formats.contains(&Format::Data) {
+            "it takes data: read the files with a `dataset` stage first".to_owned()
+        } else {
+            let taken: Vec<&str> = spec.formats.iter().map(|taken| called(*taken)).collect();
+            format!("it takes {}", taken.join(" or "))
         };
         self.findings.add_help(place.clone(), message, help);
         false
@@ -223,14 +224,5 @@ fn called(format: Format) -> &'static str {
         Format::Image => "an image",
         Format::File => "a file",
         Format::Folder => "a folder",
-    }
-}
-
-fn takes(formats: &[Format]) -> String {
-    let names: Vec<&str> = formats.iter().map(|format| called(*format)).collect();
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!(", {}", names.join(" or "))
     }
 }

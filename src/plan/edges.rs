@@ -6,22 +6,26 @@ use serde_json::Value;
 
 use super::stage::Stage;
 use crate::spec::PipelineSpec;
-use crate::spec::place::{Findings, Place};
+use crate::spec::place::Place;
 use crate::spec::reference::Selection;
 use crate::spec::template;
 
+/// Where a stage's inputs come from.
+#[derive(Default)]
+pub(super) struct Sources {
+    /// indices of stages
+    pub stages: BTreeSet<usize>,
+    /// names that would have to be known to know the stage
+    pub unsettled: Vec<(Place, String)>,
+}
+
 /// The stages that the inputs of `stage` come from, for every value of its own matrix. A stage can be
 /// chosen by vars and by the stage's own values; an inherited axis can only stand behind the name.
-pub(super) fn sources(
-    spec: &PipelineSpec,
-    stage: &Stage<'_>,
-    findings: &mut Findings,
-) -> BTreeSet<usize> {
+pub(super) fn sources(spec: &PipelineSpec, stage: &Stage<'_>) -> Sources {
     let mut edges = Edges {
         spec,
         stage,
-        findings,
-        found: BTreeSet::new(),
+        found: Sources::default(),
     };
     for (index, (_, value)) in stage.inputs.iter().enumerate() {
         edges.value(value, &stage.input(index));
@@ -32,8 +36,7 @@ pub(super) fn sources(
 struct Edges<'a> {
     spec: &'a PipelineSpec,
     stage: &'a Stage<'a>,
-    findings: &'a mut Findings,
-    found: BTreeSet<usize>,
+    found: Sources,
 }
 
 impl<'a> Edges<'a> {
@@ -114,7 +117,9 @@ impl<'a> Edges<'a> {
             return;
         }
         if let Ok(Selection { stage, .. }) = Selection::parse(text) {
-            self.found.extend(self.spec.stages.get_index_of(&stage));
+            self.found
+                .stages
+                .extend(self.spec.stages.get_index_of(&stage));
         }
     }
 
@@ -124,12 +129,11 @@ impl<'a> Edges<'a> {
             return;
         }
         if let Some((stage, _)) = start.split_once(['[', ':']) {
-            self.found.extend(self.spec.stages.get_index_of(stage));
-            return;
+            self.found
+                .stages
+                .extend(self.spec.stages.get_index_of(stage));
+        } else {
+            self.found.unsettled.push((place.clone(), name.to_owned()));
         }
-        let place = place.clone().piece(format!("${{{name}}}"));
-        let message = format!("`${{{name}}}` cannot choose a stage here");
-        let help = "a stage is chosen by vars or by an axis of the stage's own matrix";
-        self.findings.add_help(place, message, help);
     }
 }

@@ -79,7 +79,9 @@ fn expand_with(spec: &PipelineSpec, findings: Findings) -> Result<Plan, Faults> 
 }
 
 /// What is known of a node beyond the node itself, while others are being expanded.
-pub(super) struct Draft {
+pub(super) struct Draft<'a> {
+    /// its stage
+    pub stage: &'a str,
     /// `None` when its configuration is faulty
     pub settled: Option<Rc<Settled>>,
     /// what is known of its data
@@ -95,7 +97,7 @@ pub(super) struct Expander<'a> {
     /// declared order; filled in as they are expanded
     pub stages: IndexMap<String, Option<Expanded>>,
     /// one for each node
-    pub drafts: Vec<Draft>,
+    pub drafts: Vec<Draft<'a>>,
     /// all nodes so far; of faulty stages only those with a sound configuration
     pub nodes: Vec<Node>,
 }
@@ -108,9 +110,7 @@ impl Expander<'_> {
             .spec
             .stages
             .iter()
-            .map(|(name, stage)| {
-                edges::sources(self.spec, &Stage::new(name, stage), &mut self.findings)
-            })
+            .map(|(name, stage)| edges::sources(self.spec, &Stage::new(name, stage)).stages)
             .collect();
         order(&names, &needs)
     }

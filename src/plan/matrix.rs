@@ -12,6 +12,14 @@ use crate::spec::place::{Findings, Place};
 use crate::spec::read::is_scalar;
 use crate::spec::suggest;
 
+/// What a stage's own matrix makes.
+pub struct Own {
+    /// its points
+    pub relation: Relation,
+    /// entries of `include` that a fault has been noted for
+    pub faulty: HashSet<usize>,
+}
+
 /// The relation that a stage's own matrix makes. `inherited` are the axes that its inputs bring.
 ///
 /// An entry of `include` belongs to every point that has the values it gives for own axes. One that fits
@@ -23,7 +31,7 @@ pub fn own(
     inherited: &[Axis],
     values: &mut Values,
     findings: &mut Findings,
-) -> Relation {
+) -> Own {
     let mut axes: BTreeMap<&str, Vec<ValueId>> = BTreeMap::new();
     for (axis, listed) in &matrix.axes {
         axes.insert(axis, listed.iter().map(|value| values.id(value)).collect());
@@ -44,6 +52,7 @@ pub fn own(
     points.retain(|point| !excludes.remove(point, |axis| names.iter().position(|n| n == axis)));
 
     let mut table = Table::new(points, names.len());
+    let mut faulty = HashSet::new();
     for (index, entry) in matrix.include.iter().enumerate() {
         let given: Vec<(usize, ValueId)> = names
             .iter()
@@ -53,6 +62,7 @@ pub fn own(
         if table.note(index, &given) {
             continue;
         }
+        faulty.insert(index);
         let place = place.key("include").index(index);
         let lacking: Vec<&String> = names
             .iter()
@@ -69,6 +79,7 @@ pub fn own(
             findings.add(place.key(name), message);
             continue;
         }
+        faulty.remove(&index);
         table.push(index, given.into_iter().map(|(_, value)| value).collect());
     }
     let origin: Rc<str> = "its matrix".into();
@@ -76,9 +87,12 @@ pub fn own(
         name,
         origin: Rc::clone(&origin),
     };
-    Relation {
-        axes: names.into_iter().map(axis).collect(),
-        rows: table.rows(),
+    Own {
+        relation: Relation {
+            axes: names.into_iter().map(axis).collect(),
+            rows: table.rows(),
+        },
+        faulty,
     }
 }
 

@@ -32,9 +32,9 @@ impl Filler<'_> {
     }
 }
 
-impl Expander<'_> {
+impl<'a> Expander<'a> {
     /// A node for every point; their ids.
-    pub(super) fn make_nodes(&mut self, stage: &Stage<'_>, points: &Relation) -> Vec<usize> {
+    pub(super) fn make_nodes(&mut self, stage: &Stage<'a>, points: &Relation) -> Vec<usize> {
         let origin = Origin {
             kind: &stage.spec.kind,
             written: &stage.spec.with,
@@ -113,6 +113,7 @@ impl Expander<'_> {
                 });
             }
             self.drafts.push(Draft {
+                stage: stage.name,
                 settled: settled.clone(),
                 schema,
             });
@@ -120,9 +121,11 @@ impl Expander<'_> {
         }
         if !stage.broken && !points.rows.is_empty() {
             let place = stage.place.key("matrix").key("include");
-            for (index, _) in claimed.iter().enumerate().filter(|(_, claimed)| !**claimed) {
-                self.findings
-                    .add(place.index(index), "this entry fits no node");
+            for index in (0..claimed.len()).filter(|index| !claimed[*index]) {
+                if !stage.faulty.contains(&index) {
+                    self.findings
+                        .add(place.index(index), "this entry fits no node");
+                }
             }
         }
         ids

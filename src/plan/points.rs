@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::edges;
 use super::expand::Expander;
 use super::inputs::{Scope, Unusable};
 use super::matrix::{self, Excludes};
@@ -56,12 +57,13 @@ impl Expander<'_> {
             &mut self.values,
             &mut self.findings,
         );
-        domain.add(&own);
+        domain.add(&own.relation);
+        stage.faulty = own.faulty;
         for (axis, listed) in &stage.matrix.axes {
             let known = domain.values.entry(axis.clone()).or_default();
             known.extend(listed.iter().map(|value| self.values.id(value)));
         }
-        points = self.join(points, &own, &place);
+        points = self.join(points, &own.relation, &place);
         let mut intern = |entry: &Map<String, Value>| {
             let entry = entry.iter();
             entry
@@ -69,6 +71,7 @@ impl Expander<'_> {
                 .collect()
         };
         stage.entries = stage.matrix.include.iter().map(&mut intern).collect();
+        self.check_settled(stage, &points);
         for index in dependent {
             points = self.dependent(stage, index, points, &excludes, &mut domain);
         }
@@ -81,6 +84,19 @@ impl Expander<'_> {
             }
         }
         points
+    }
+
+    /// An inherited axis cannot choose a stage: which stages come first must be known before any axis is.
+    fn check_settled(&mut self, stage: &mut Stage<'_>, points: &Relation) {
+        for (place, name) in edges::sources(self.spec, stage).unsettled {
+            if points.position(&name).is_some() {
+                let place = place.piece(format!("${{{name}}}"));
+                let message = format!("`${{{name}}}` cannot choose a stage here");
+                let help = "a stage is chosen by vars or by an axis of the stage's own matrix";
+                self.findings.add_help(place, message, help);
+                stage.broken = true;
+            }
+        }
     }
 
     fn join(&mut self, left: Relation, right: &Relation, place: &Place) -> Relation {

@@ -103,7 +103,10 @@ impl Origin<'_> {
                 place = place.at_key();
             }
             let help = said.help.or_else(|| self.stands_for(&path, &with));
-            findings.note(place, said.message, help);
+            // What is missing besides is most likely what was misspelt.
+            if sound || !said.message.starts_with(MISSING) {
+                findings.note(place, said.message, help);
+            }
             sound = false;
             if said.unknown_key.is_none() || !remove(&mut with, &path) {
                 return None;
@@ -216,6 +219,9 @@ fn remove(value: &mut Value, path: &[PathItem]) -> bool {
         .is_some()
 }
 
+/// How the message on a key that is not there begins.
+const MISSING: &str = "missing key ";
+
 /// What serde says, in the words of this language.
 struct Said {
     message: String,
@@ -243,7 +249,7 @@ impl Said {
             };
         }
         let message = match message.strip_prefix("missing field ") {
-            Some(name) => format!("missing key {name}"),
+            Some(name) => format!("{MISSING}{name}"),
             None => types(message),
         };
         Self {
@@ -280,6 +286,7 @@ fn types(message: &str) -> String {
         "a boolean" => "true or false",
         "a sequence" => "a list",
         "a map" => "a mapping",
+        "string or map" => "a text or a mapping",
         other if other.starts_with("struct ") => "a mapping",
         other => other,
     };

@@ -1,5 +1,7 @@
 //! A stage on its way to nodes, and the names that its templates may use.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::relation::{Axis, Row};
@@ -18,6 +20,8 @@ pub(super) struct Stage<'a> {
     pub inputs: Vec<(&'a str, &'a Value)>,
     /// the entries of `matrix.include`, interned
     pub entries: Vec<Vec<(String, ValueId)>>,
+    /// those among them that a fault has been noted for
+    pub faulty: HashSet<usize>,
     /// some input could not be made sense of, so its axes are not all known
     pub broken: bool,
 }
@@ -38,6 +42,7 @@ impl<'a> Stage<'a> {
             place: spec.place(name),
             inputs,
             entries: Vec::new(),
+            faulty: HashSet::new(),
             broken: false,
         }
     }

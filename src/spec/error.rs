@@ -38,7 +38,9 @@ impl Diagnostic for Fault {
         let here = self.span?;
         let also = self.also.iter();
         let also = also.map(|(span, label)| LabeledSpan::new_with_span(Some(label.clone()), *span));
-        let here = LabeledSpan::new_primary_with_span(Some("here".to_owned()), here);
+        // With two places to tell apart, both are labelled.
+        let label = self.also.is_some().then(|| "here".to_owned());
+        let here = LabeledSpan::new_primary_with_span(label, here);
         Some(Box::new(std::iter::once(here).chain(also)))
     }
 }

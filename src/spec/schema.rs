@@ -61,7 +61,9 @@ fn relax_value(value: &mut Value) {
     relax(value);
     let free_text = |schema: &Map<String, Value>| {
         schema.get("type") == Some(&json!("string"))
-            && !["enum", "const", "pattern"].iter().any(|key| schema.contains_key(*key))
+            && !["enum", "const", "pattern"]
+                .iter()
+                .any(|key| schema.contains_key(*key))
     };
     let Value::Object(schema) = value else {
         return;
@@ -76,7 +78,10 @@ fn relax_value(value: &mut Value) {
         }
     }
     let inner = Value::Object(std::mem::take(schema));
-    outer.insert("anyOf".to_owned(), json!([inner, {"$ref": "#/definitions/template"}]));
+    outer.insert(
+        "anyOf".to_owned(),
+        json!([inner, {"$ref": "#/definitions/template"}]),
+    );
     *schema = outer;
 }
 
@@ -152,14 +157,19 @@ enum Sources {
 #[expect(dead_code, reason = "only its schema is used")]
 enum Input {
     Plain(Sources),
-    #[schemars(deny_unknown_fields)]
-    Formed {
-        /// where it comes from
-        from: Sources,
-        /// data as a folder of PNG files with `labels.csv`
-        #[schemars(rename = "as")]
-        form: Option<Form>,
-    },
+    Formed(Formed),
+}
+
+/// Sources in another form.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Formed {
+    /// where it comes from
+    from: Sources,
+    /// data as a folder of PNG files with `labels.csv`
+    #[schemars(rename = "as")]
+    form: Option<Form>,
 }
 
 #[derive(JsonSchema)]

@@ -32,7 +32,8 @@ pub fn help<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Op
     }
     match candidates.len() {
         0 => None,
-        1..=MOST => Some(format!("there is {}", list(&candidates))),
+        1 => Some(format!("there is only {}", list(&candidates))),
+        2..=MOST => Some(format!("there are {}", list(&candidates))),
         _ => None,
     }
 }
