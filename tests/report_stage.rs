@@ -235,15 +235,15 @@ fn a_report_of_nothing_but_evaluations_still_has_a_section_for_each_model() {
     let text = text(&files);
     assert!(text.contains("### gan\\[loss=bce,seed=0\\]"), "{text}");
     assert!(text.contains("diverged @ epoch 3"), "{text}");
-    assert!(files.keys().any(|name| name.ends_with(".svg")));
+    assert!(files.keys().any(|name| name.contains(".svg")));
 }
 
 #[test]
 fn tables_and_images_of_other_kinds_are_shown_and_long_ones_cut() {
     let mut bench = bench();
     let csv = bench.folder.path().join("table.csv");
-    let rows: String = (0..50).map(|i| format!("r{i},{i}\n")).collect();
-    std::fs::write(&csv, format!("name,value|x\n{rows}")).unwrap();
+    let rows: Vec<String> = (0..50).map(|i| format!("r{i},{i}")).collect();
+    std::fs::write(&csv, format!("name,value|x\n{}\n", rows.join("\n"))).unwrap();
     let node = name("count", &[]);
     bench.shown.push(shown(
         &node,

@@ -4,10 +4,11 @@ use std::fs;
 
 use super::common::{CliError, Exit, PipelineArgs, print_bytes, say};
 use crate::metric::MetricRow;
+use crate::plan::{Node, Source};
 use crate::report::runs::{Ending, Run};
 use crate::report::table::{self, TableFormat};
 use crate::report::{frame, select};
-use crate::run::survey::survey;
+use crate::run::survey::{Standing, survey};
 use crate::stage::{Format, Kind, Status, evaluate::EvaluateConfig};
 
 /// Print the metrics of a pipeline: a row for each node, metric and checkpoint
@@ -61,10 +62,7 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         runs.push(Run {
             stage: node.name.stage.clone(),
             axes: node.name.axes.clone(),
-            ending: match record.status {
-                Status::Ok => Ending::Ok,
-                Status::Diverged { epoch, .. } => Ending::Diverged { epoch },
-            },
+            ending: ending(node, &standings),
             rows,
         });
     }
@@ -76,4 +74,19 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     let sorted = select::sort(&chosen, &args.sort).map_err(CliError::bad)?;
     print_bytes(&table::render(&sorted, args.format).map_err(CliError::failed)?)?;
     Ok(Exit::Done)
+}
+
+/// How the model that `node` measures ended: an evaluation itself always ends well.
+fn ending(node: &Node, standings: &[Standing]) -> Ending {
+    let Some(Source::Nodes { nodes, .. }) = node.inputs.get("model") else {
+        return Ending::Ok;
+    };
+    let model = standings.iter().find(|other| nodes.contains(&other.id));
+    match model
+        .and_then(|model| model.record.as_ref())
+        .map(|record| &record.status)
+    {
+        Some(Status::Diverged { epoch, .. }) => Ending::Diverged { epoch: *epoch },
+        _ => Ending::Ok,
+    }
 }

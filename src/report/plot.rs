@@ -124,7 +124,7 @@ impl Chart {
             .draw()?;
         for (index, (_, level)) in self.levels.iter().enumerate() {
             let ends = [(x.0, *level), (x.1, *level)];
-            let style = color(self.lines.len() + index).stroke_width(1);
+            let style = color(self.lines.len() + index).stroke_width(2);
             chart.draw_series(DashedLineSeries::new(ends, 2, 4, style))?;
         }
         for (index, line) in self.lines.iter().enumerate() {
@@ -175,7 +175,7 @@ fn draw_legend(
             (false, _) => &[(4, 7), (12, 15), (20, 23)],
         };
         for (from, to) in swatch {
-            let style = color(index).stroke_width(if index < lines { 2 } else { 1 });
+            let style = color(index).stroke_width(2);
             area.draw(&PathElement::new(vec![(*from, y), (*to, y)], style))?;
         }
         area.draw(&Text::new((*name).to_owned(), (34, y - 6), text.clone()))?;
