@@ -102,6 +102,23 @@ pub(super) struct Expander<'a> {
     pub nodes: Vec<Node>,
 }
 
+/// Cycles longer than this are shown by their ends.
+const SHOWN: usize = 12;
+
+/// A way through stages.
+fn walk(path: &[&str]) -> String {
+    if path.len() <= SHOWN {
+        return path.join(" → ");
+    }
+    let (start, end) = (&path[..SHOWN / 2], &path[path.len() - SHOWN / 2..]);
+    let between = path.len() - SHOWN;
+    format!(
+        "{} → … {between} more … → {}",
+        start.join(" → "),
+        end.join(" → ")
+    )
+}
+
 impl Expander<'_> {
     /// Which stages need which, as far as names say.
     fn order(&mut self) -> Order {
@@ -124,7 +141,7 @@ impl Expander<'_> {
         let from = inputs.find(|(_, value)| value.to_string().contains(source));
         let place = stages[first].place(first).key("inputs");
         let place = from.map_or(place.clone(), |(input, _)| place.key(input));
-        let message = format!("stages need each other in a cycle: {}", path.join(" → "));
+        let message = format!("stages need each other in a cycle: {}", walk(&path));
         let help = "an arrow leads from a stage to one that takes its output";
         self.findings.add_help(place, message, help);
     }
@@ -153,7 +170,10 @@ impl Expander<'_> {
         let entries = stage.matrix.include.iter().enumerate();
         let further = entries.flat_map(|(index, entry)| {
             let place = place.key("include").index(index);
-            entry.keys().map(move |name| (name, place.key(name)))
+            let further = entry
+                .keys()
+                .filter(|name| !stage.matrix.axes.contains_key(*name));
+            further.map(move |name| (name, place.key(name)))
         });
         let axes = stage.matrix.axes.keys().map(|name| (name, place.key(name)));
         for (name, place) in axes.chain(further) {

@@ -64,10 +64,11 @@ impl Files {
     }
 }
 
-/// Walks the deepest folder that the pattern names without wildcards.
+/// Walks the deepest folder that the pattern names without wildcards. The root is no part of the pattern:
+/// its name may hold what would be a wildcard.
 fn search(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
-    let whole = root.join(pattern);
-    let glob = GlobBuilder::new(&whole.to_string_lossy())
+    let pattern = pattern.trim_start_matches("./");
+    let glob = GlobBuilder::new(pattern)
         .literal_separator(true)
         .build()
         .map_err(|error| error.kind().to_string())?
@@ -78,18 +79,25 @@ fn search(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
             .to_string_lossy()
             .contains(['*', '?', '[', '{'])
     };
-    let base: PathBuf = whole.components().take_while(literal).collect();
+    let base: PathBuf = Path::new(pattern)
+        .components()
+        .take_while(literal)
+        .collect();
     // What retake and git keep for themselves is nobody's data.
     let hidden = |name: &std::ffi::OsStr| name == ".retake" || name == ".git";
-    let files = WalkDir::new(base)
+    let outside = Path::new(pattern).is_absolute();
+    let matches = |path: &Path| {
+        let within = path.strip_prefix(root).unwrap_or(path);
+        glob.is_match(if outside { path } else { within })
+    };
+    let mut files: Vec<PathBuf> = WalkDir::new(root.join(base))
         .follow_links(true)
-        .sort_by_file_name()
         .into_iter()
         .filter_entry(|entry| !hidden(entry.file_name()))
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file() && glob.is_match(entry.path()))
-        .map(walkdir::DirEntry::into_path);
-    let mut files: Vec<PathBuf> = files.collect();
+        .filter(|entry| entry.file_type().is_file() && matches(entry.path()))
+        .map(walkdir::DirEntry::into_path)
+        .collect();
     files.sort();
     Ok(files)
 }

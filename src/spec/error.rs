@@ -71,11 +71,12 @@ const SHOWN: usize = 50;
 
 /// The faults as text, each with a snippet and a caret; `color` for terminals.
 pub fn render(faults: &Faults, color: bool) -> String {
-    let theme = if color {
+    let mut theme = if color {
         GraphicalTheme::unicode()
     } else {
         GraphicalTheme::unicode_nocolor()
     };
+    theme.characters.underline = '^';
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_links(false)
         .with_width(100);

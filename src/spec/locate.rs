@@ -164,8 +164,9 @@ impl<'a> Positions<'a> {
                 (Children::None, _) => None,
             };
             let Some((at, value)) = next else {
-                // What is missing is shown at what should hold it.
-                part = if key.is_some() { Part::Key } else { part };
+                // What is missing is shown at what should hold it, what is too deep at the scalar above.
+                let scalar = matches!(node.children, Children::None);
+                part = if scalar { Part::Value } else { Part::Key };
                 break;
             };
             key = at;

@@ -1,6 +1,7 @@
 //! Files, globs, forms, the project root, and what a plan knows of a graph.
 
 use retake::plan::Source;
+use retake::spec::LoadOptions;
 
 use super::{Project, names, node, plan};
 
@@ -33,6 +34,24 @@ fn files_are_relative_to_the_project_root() {
     assert_eq!(paths("one"), (vec![project.path("data/a.csv")], false));
     let found = vec![project.path("data/a.csv"), project.path("data/deep/b.csv")];
     assert_eq!(paths("many"), (found, true));
+}
+
+#[test]
+fn the_name_of_the_root_is_no_pattern() {
+    let project = Project::new(&[
+        (
+            "odd[1]*/p.yaml",
+            "stages: {a: {kind: command, inputs: {x: \"glob:./d/*.csv\"}, with: {run: c, outputs: {o: o}}}}",
+        ),
+        ("odd[1]*/d/a.csv", ""),
+        ("odd1/d/a.csv", ""),
+    ]);
+    let plan =
+        retake::plan::open(&project.path("odd[1]*/p.yaml"), &LoadOptions::default()).unwrap();
+    let Source::Files { paths, .. } = &node(&plan, "a").inputs["x"] else {
+        panic!("nodes");
+    };
+    assert_eq!(paths, &[project.path("odd[1]*/d/a.csv")]);
 }
 
 #[test]
@@ -72,12 +91,12 @@ fn the_root_is_the_nearest_marked_folder_else_the_parent_of_pipelines() {
 #[test]
 fn data_comes_as_a_folder_when_asked() {
     let plan = plan(
-        r#"
+        r"
 stages:
   raw: {kind: dataset, with: {name: shapes, images: 10, size: 8}}
   a: {kind: command, inputs: {x: {from: raw, as: folder}}, with: {run: c, outputs: {o: o}}}
   b: {kind: dataset, inputs: {files: {from: raw, as: folder}}, with: {name: folder}}
-"#,
+",
     );
     for (name, input) in [("a", "x"), ("b", "files")] {
         let source = &node(&plan, name).inputs[input];

@@ -42,11 +42,11 @@ fn a_stage_inherits_the_axes_of_its_inputs() {
 #[test]
 fn axes_of_one_name_are_joined_and_others_multiplied() {
     let text = stages(
-        r#"
+        r"
   a: {kind: command, matrix: {x: [1, 2], y: [1, 2]}, with: {run: a, outputs: {o: o}}}
   b: {kind: command, matrix: {x: [2, 1], z: [5]}, with: {run: b, outputs: {o: o}}}
   c: {kind: command, inputs: {a: a, b: b}, matrix: {w: [8, 9]}, with: {run: c, outputs: {o: o}}}
-"#,
+",
     );
     let plan = plan(&text);
     assert_eq!(names_of(&plan, "c").len(), 8);
@@ -153,11 +153,11 @@ fn a_matrix_of_nothing_but_include_is_a_table() {
 #[test]
 fn exclude_removes_inherited_points_and_settles_a_join() {
     let text = stages(
-        r#"
+        r"
   a: {kind: command, matrix: {x: [1, 2, 3]}, with: {run: a, outputs: {o: o}}}
   b: {kind: command, matrix: {x: [1, 2]}, with: {run: b, outputs: {o: o}}}
   c: {kind: command, inputs: {a: a, b: b}, matrix: {exclude: [{x: 3}]}, with: {run: c, outputs: {o: o}}}
-"#,
+",
     );
     assert_eq!(names_of(&plan(&text), "c"), ["c[x=1]", "c[x=2]"]);
     let said = faults(&text.replace("matrix: {exclude: [{x: 3}]}, ", ""));

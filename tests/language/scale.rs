@@ -37,7 +37,7 @@ fn ten_thousand_stages_load_in_near_linear_time() {
     };
     time(100);
     let (small, large) = (time(1_000), time(10_000));
-    println!("1,000 stages: {small:?}; 10,000 stages: {large:?}");
+    eprintln!("1,000 stages: {small:?}; 10,000 stages: {large:?}");
     assert!(
         large < 40 * small,
         "ten times the stages took {large:?} instead of {small:?}"
@@ -68,7 +68,7 @@ stages:
     };
     time(25);
     let (small, large) = (time(250), time(2_500));
-    println!("1,002 nodes: {small:?}; 10,002 nodes: {large:?}");
+    eprintln!("1,002 nodes: {small:?}; 10,002 nodes: {large:?}");
     assert!(
         large < 40 * small,
         "ten times the nodes took {large:?} instead of {small:?}"
@@ -98,13 +98,20 @@ fn a_chain_of_a_thousand_stages_is_no_deeper_than_any_other() {
         "s0000: {kind: command, ",
         "s0000: {kind: command, inputs: {x: s0999}, ",
     );
-    assert!(faults(&around).contains("cycle: s0000 → s0001"));
+    let said = faults(&around);
+    let said = said.replace("│ ", "");
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let said = words.join(" ");
+    assert!(
+        said.contains("cycle: s0000 → s0001") && said.contains("989 more"),
+        "{said}"
+    );
 }
 
 #[test]
 fn deep_yaml_is_refused_and_not_followed() {
     for (open, close) in [("[", "]"), ("{a: ", "}")] {
-        let text = format!("stages: {}{}", open.repeat(100_000), close.repeat(100_000));
+        let text = format!("stages: {}{}", open.repeat(5_000), close.repeat(5_000));
         let said = faults(&text);
         assert!(said.contains("not YAML"), "{said}");
     }
