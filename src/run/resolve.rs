@@ -4,7 +4,7 @@
 //! [`Settled`] nodes before it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -209,7 +209,7 @@ impl Session<'_> {
     }
 
     /// A file or folder of the user's, digested in place.
-    fn file(&self, path: &PathBuf) -> Result<InputNode, StoreError> {
+    fn file(&self, path: &Path) -> Result<InputNode, StoreError> {
         let (digest, bytes, folder) = self.store.digest_input(path)?;
         let format = if folder { Format::Folder } else { Format::File };
         let artifact = Artifact {
@@ -221,7 +221,7 @@ impl Session<'_> {
             node: NodeName::default(),
             status: crate::stage::Status::Ok,
             outputs: BTreeMap::from([("file".to_owned(), artifact)]),
-            paths: BTreeMap::from([("file".to_owned(), path.clone())]),
+            paths: BTreeMap::from([("file".to_owned(), path.to_path_buf())]),
             selected: "file".to_owned(),
         })
     }

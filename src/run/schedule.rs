@@ -231,13 +231,12 @@ impl<'a> Scheduler<'a> {
                 .push(self.session.plan.nodes[id].name.to_string());
         }
         let forced = self.options.force.contains(&id);
-        match self.session.look_up(id, &keyed).filter(|_| !forced) {
-            Some(hit) => self.settle_cached(id, keyed, hit),
-            None => {
-                self.ready.insert(id, keyed);
-                Vec::new()
-            }
-        }
+        let hit = self.session.look_up(id, &keyed).filter(|_| !forced);
+        let Some(hit) = hit else {
+            self.ready.insert(id, keyed);
+            return Vec::new();
+        };
+        self.settle_cached(id, keyed, hit)
     }
 
     fn settle_cached(&mut self, id: usize, keyed: Keyed, hit: Hit) -> Vec<usize> {
@@ -398,22 +397,25 @@ impl<'a> Scheduler<'a> {
                 };
                 let path = self.finisher.published_at(id);
                 let mut open: BTreeSet<usize> = self.settle(id, settled).into_iter().collect();
-                (self.emit)(match done.worked {
-                    true => Event::Finished {
-                        stage: name.stage,
-                        axes: name.axes,
+                let (stage, axes) = (name.stage, name.axes);
+                (self.emit)(if done.worked {
+                    let seconds = done.seconds;
+                    Event::Finished {
+                        stage,
+                        axes,
                         key,
                         status,
-                        seconds: done.seconds,
+                        seconds,
                         path,
-                    },
-                    false => Event::Cached {
-                        stage: name.stage,
-                        axes: name.axes,
+                    }
+                } else {
+                    Event::Cached {
+                        stage,
+                        axes,
                         key,
                         status,
                         device: None,
-                    },
+                    }
                 });
                 while let Some(next) = open.pop_first() {
                     open.extend(self.resolve(next));
