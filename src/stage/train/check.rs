@@ -173,9 +173,9 @@ fn shapes(config: &TrainConfig, spec: &ModelSpec, data: &DataSchema) -> Vec<Faul
         width,
     };
     let expected = |name: &str| match name {
-        "generator" => (vec![channels, height, width], "the data's images"),
-        "classifier" => (vec![dims.classes], "the data's classes"),
-        _ => (vec![1], "one logit an image"),
+        "generator" => (vec![channels, height, width], "images of the data's shape"),
+        "classifier" => (vec![dims.classes], "a score for each of the data's classes"),
+        _ => (vec![1], "one logit for each image"),
     };
     let check = |(name, network): (&String, &NetworkSpec)| {
         let path = format!("model.networks.{name}");
@@ -192,7 +192,7 @@ fn shapes(config: &TrainConfig, spec: &ModelSpec, data: &DataSchema) -> Vec<Faul
                 (!fits).then(|| {
                     Fault::at(
                         &path,
-                        format!("the {name} gives {shape:?}, but {what} are {wanted:?}"),
+                        format!("the {name} gives {shape:?}, but must give {what}: {wanted:?}"),
                     )
                 })
             }
