@@ -10,6 +10,8 @@
 //!                                                                │ run: for each node, inputs first
 //!                            cached ◀── Store::record(key) ◀── Recipe::key()
 //!                               │            │ none
+//!                               │      Kind::recall(StageCtx, Memo)   all parts are there already
+//!                               │            │ none
 //!                               │      Kind::run(StageCtx) ──▶ Outcome ──Store::commit──▶ Record
 //!                               ▼                                                          │
 //!                    artifacts, scalar metrics ◀───────────────────────────────────────────┘
@@ -24,9 +26,11 @@
 //!    resolved to nodes or files. All faults of all stages are reported at once, before anything runs.
 //! 3. A node's [`Recipe`](plan::key::Recipe) holds everything that identifies its work, with inputs as
 //!    *digests of content*. It is hashed to make the key and compared leaf by leaf to explain a change.
-//! 4. [`run`] asks the [`store`] for a record of that key. Where there is none it hands the node to
-//!    its [`Kind`](stage::Kind), in a private directory, and commits what comes back: objects first,
-//!    then the record that names them.
+//! 4. [`run`] asks the [`store`] for a record of that key. Where there is none it hands the node to an
+//!    [`Executor`](run::executor::Executor), which asks the node's [`Kind`](stage::Kind) to put the
+//!    outcome together from *parts* that the store remembers (checkpoints of the trajectory, metrics of
+//!    one checkpoint) or else to work, in a private directory. What comes back is committed: objects
+//!    first, then the record that names them.
 //! 5. A key depends on what its inputs *are*, not on how they came to be. A stage that runs again and
 //!    gives the same bytes therefore leaves everything below it cached.
 //!
@@ -38,7 +42,7 @@
 //! | layer | holds | notes |
 //! | --- | --- | --- |
 //! | [`hash`] [`rng`] [`device`] | digests and canonical encoding; random streams; where tensors live | |
-//! | [`data`] [`ops`] [`model`] [`loss`] [`train`] [`metric`] [`report`] | packed images; differentiable operations; networks as data; losses; the training loop; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model`, `loss`; those use `ops`. polars in `report` only |
+//! | [`data`] [`ops`] [`model`] [`loss`] [`train`] [`metric`] [`report`] | packed images; differentiable operations; networks as data; losses; the training loop; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model` and `loss`; `model` and `loss` use `ops`; `report` uses `metric`. polars in `report` only |
 //! | [`stage`] | the list of kinds, and the contract between a kind and whatever runs it | candle up to here |
 //! | [`spec`] | the pipeline language: text, positions, faults | saphyr in `spec/locate.rs` only |
 //! | [`plan`], [`store`] | nodes and keys; objects, records, locks | neither knows the other |
@@ -57,9 +61,14 @@
 //! | artifact | one named output of a node |
 //! | object | bytes in the store, named by their BLAKE3 digest |
 //! | key | the digest that identifies a node's work |
+//! | recipe | everything that enters a key, readable: what `explain` compares |
 //! | record | key → artifacts, metrics, outcome |
+//! | part | a piece of a node's work with a record of its own: a checkpoint, one metric of one checkpoint |
+//! | lock file | `NAME.lock` beside a pipeline: what its nodes came to, committed to git |
 //! | trajectory | a training run, whatever its length |
 //! | checkpoint | its state after an epoch |
+//! | judge | a classifier trained in the pipeline, whose features and answers score a generator |
+//! | device class | what about a machine changes floating-point results, as in `cpu-avx512` |
 //!
 //! # Reproducibility
 //!
@@ -75,12 +84,12 @@
 //!
 //! | to add | write | and list it in |
 //! | --- | --- | --- |
-//! | a network | YAML in the pipeline, or `file:` beside it | nowhere; as a preset: `pipelines/models/` and [`model`] |
+//! | a network | YAML in the pipeline, or `file:` beside it | nowhere; as a preset: `pipelines/models/`, and `presets!` in `src/model/preset.rs` |
 //! | a kind of stage | its configuration with `impl Kind` in `src/stage/` | `kinds!` in [`stage`] |
 //! | a layer | its shapes and its forward pass in `src/model/layers/` | `layers!` there |
 //! | an operation | kernel, derivative and reference in `src/ops/` | [`ops`] |
-//! | a loss | `src/loss/` | [`loss`] |
-//! | a metric | features → statistics → score in `src/metric/` | [`metric`] |
+//! | a loss | `src/loss/` | [`loss`], and its name in [`stage::train::LossName`] |
+//! | a metric | features → statistics → score in `src/metric/` | [`metric::Metric`]; what it is computed on in `src/stage/measure.rs` |
 //! | a dataset format | a reader in `src/data/`, a card in `datasets/` | [`stage::dataset`] |
 //! | a subcommand | `src/cli/` | [`cli`] |
 //!

@@ -73,21 +73,21 @@ impl From<Faults> for CliError {
 /// Options of every command that reads a pipeline.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PipelineArgs {
-    /// The pipeline file
+    /// The pipeline file (YAML)
     pub pipeline: PathBuf,
     /// Set a variable of the pipeline (`--set epochs=8`); wins over profiles
     #[arg(short = 'S', long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub sets: Vec<(String, String)>,
-    /// Use a profile of the pipeline
+    /// Use the values of a profile of the pipeline
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// Where to compute: auto, cpu, cuda or cuda:INDEX
     #[arg(long, default_value = "auto", value_parser = str::parse::<DeviceRequest>)]
     pub device: DeviceRequest,
-    /// Accept results computed on any class of device
+    /// Take cached results of any class of device, not of this one only
     #[arg(long)]
     pub any_device: bool,
-    /// The store [default: `.retake` in the project root]
+    /// Where results are kept [default: `.retake` in the project root]
     #[arg(long, env = "RETAKE_STORE", value_name = "DIR")]
     pub store: Option<PathBuf>,
 }

@@ -9,7 +9,7 @@ use crate::device::{self, DeviceRequest};
 use crate::run::slots::machine_memory;
 use crate::store::Store;
 
-/// Say what this machine offers; check the store
+/// Say what retake finds on this machine: device class, cores, memory; check the store
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The store to look at

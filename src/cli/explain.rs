@@ -6,12 +6,12 @@ use super::common::{self, CliError, Exit, PipelineArgs};
 use crate::run::reasons::Reasons;
 use crate::run::survey::{State, survey};
 
-/// Say why nodes are cached or not: what changed since they last ran
+/// Say why nodes are cached or not: which setting or input changed, from what to what
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     common: PipelineArgs,
-    /// Stages or nodes [default: all]
+    /// Stages or nodes (`gan`, `gan[seed=0]`) [default: all]
     stages: Vec<String>,
     /// One JSON object a node on standard output
     #[arg(long)]

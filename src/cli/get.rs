@@ -13,7 +13,7 @@ use crate::stage::Format;
 pub struct Args {
     #[command(flatten)]
     common: PipelineArgs,
-    /// A node's output: `STAGE`, `STAGE:OUTPUT`, `STAGE[axis=value]:OUTPUT`
+    /// A node's output: `STAGE` (its first), `STAGE:OUTPUT` or `STAGE[axis=value]:OUTPUT`
     artifact: String,
     /// Where to copy it; must not exist yet
     dest: PathBuf,

@@ -7,12 +7,12 @@ use crate::plan::{Plan, Source};
 use crate::report::diagram;
 use crate::report::mermaid::{self, Vertex};
 
-/// Print the graph of stages; the matrix is collapsed
+/// Print the graph of stages; nodes of a matrix are drawn as one
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     common: PipelineArgs,
-    /// Its form
+    /// How it is written
     #[arg(long, value_enum, default_value_t)]
     format: GraphFormat,
 }

@@ -11,10 +11,10 @@ const FILES: [(&str, &str); 2] = [
         "pipelines/quickstart.yaml",
         include_str!("../../pipelines/quickstart.yaml"),
     ),
-    (".gitignore", "/.retake/\nrun.json\n"),
+    (".gitignore", "/.retake/\n/reports/*-smoke/\nrun.json\n"),
 ];
 
-/// Make a folder with a pipeline to begin with
+/// Make a folder with the quickstart pipeline to begin with
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder; made if it is not there

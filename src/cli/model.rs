@@ -4,7 +4,7 @@ use super::common::{self, CliError, Exit, PipelineArgs};
 use crate::model::{Dims, ModelSpec, ModelTable, NetworkTable};
 use crate::stage::{DataSchema, StageConfig};
 
-/// Print networks as tables: layers, output shapes, parameters
+/// Print the networks of a pipeline, or of a preset (`retake model cdcgan-64`): layers, output shapes, parameters
 #[derive(Debug, clap::Args)]
 #[command(long_about = None)]
 pub struct Args {
@@ -12,7 +12,7 @@ pub struct Args {
     common: PipelineArgs,
     /// A train stage of the pipeline [default: all]
     stage: Option<String>,
-    /// Label classes, where the data does not tell before it is read
+    /// Label classes, where they are not known before the data is read
     #[arg(long, value_name = "N")]
     classes: Option<usize>,
     /// Colour channels of an image, likewise

@@ -8,7 +8,7 @@ use crate::run::survey::{Standing, State, survey};
 pub struct Args {
     #[command(flatten)]
     common: PipelineArgs,
-    /// Stages or nodes to plan [default: all]
+    /// Stages or nodes (`gan`, `gan[seed=0]`) [default: all]
     stages: Vec<String>,
     /// One JSON object a node on standard output
     #[arg(long)]

@@ -20,24 +20,24 @@ use crate::stage::Slots;
 pub struct Args {
     #[command(flatten)]
     common: PipelineArgs,
-    /// Stages or nodes to run (`gan`, `gan[loss=bce]`) [default: all]
+    /// Stages or nodes (`gan`, `gan[seed=0]`); what they need runs too [default: all]
     stages: Vec<String>,
-    /// CPU slots for stages that run at once [default: the number of cores]
+    /// CPU slots that stages running at once share [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Say what would run, and why; run nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Run all targets again, cached or not
+    /// Run the named stages again (all, where none is named), cached or not
     #[arg(short, long)]
     force: bool,
     /// Run this stage again, cached or not
     #[arg(long, value_name = "STAGE")]
     force_stage: Vec<String>,
-    /// Go on with stages that do not need a failed one
+    /// When a stage fails, go on with those that do not need it
     #[arg(short, long)]
     keep_going: bool,
-    /// Fail when anything differs from the lock file
+    /// Exit with 3 when a result differs from the lock file beside the pipeline
     #[arg(long)]
     locked: bool,
     /// One JSON object an event on standard output

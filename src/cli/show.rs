@@ -16,12 +16,12 @@ use crate::stage::{Format, Kind, Status, evaluate::EvaluateConfig};
 pub struct Args {
     #[command(flatten)]
     common: PipelineArgs,
-    /// Stages or nodes [default: all that evaluate]
+    /// Stages or nodes (`scores`, `scores[seed=0]`) [default: all of kind `evaluate`]
     stages: Vec<String>,
     /// table, csv, json, md or parquet
     #[arg(long, default_value = "table", value_parser = str::parse::<TableFormat>)]
     format: TableFormat,
-    /// Rows that meet a condition (`--where metric=accuracy --where 'value>0.5'`)
+    /// Only rows that meet a condition (`=`, `!=`, `<`, `<=`, `>`, `>=`; may be repeated) (`--where metric=accuracy --where 'value>0.5'`)
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<String>,
     /// Order by a column; `-COLUMN` puts the largest first

@@ -6,12 +6,12 @@ use crate::run::survey::{State, survey};
 use crate::run::text;
 use crate::stage::Status;
 
-/// Say how every node stands
+/// Say how every node stands: cached, stale, pending, blocked or failed
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     common: PipelineArgs,
-    /// Stages or nodes [default: all]
+    /// Stages or nodes (`gan`, `gan[seed=0]`) [default: all]
     stages: Vec<String>,
     /// One JSON object a node on standard output
     #[arg(long)]
