@@ -157,7 +157,12 @@ impl Loader {
             Err(error) => {
                 let (line, column) = error.at.unwrap_or((1, 1));
                 let at = Positions::byte_at(&source.text, line, column);
-                fault(format!("not YAML: {}", error.message), None, at..at, None);
+                let indented = &source.text[..at];
+                let blank = indented.rsplit('\n').next().unwrap_or_default();
+                let tab =
+                    blank.trim_start_matches(' ').is_empty() && source.text[at..].starts_with('\t');
+                let help = tab.then_some("indent with spaces: YAML takes no tabs there");
+                fault(format!("not YAML: {}", error.message), help, at..at, None);
                 self.broken = true;
                 None
             }

@@ -194,6 +194,7 @@ fn shapes(config: &TrainConfig, spec: &ModelSpec, data: &DataSchema) -> Vec<Faul
                         &path,
                         format!("the {name} gives {shape:?}, but must give {what}: {wanted:?}"),
                     )
+                    .help("choose a model for this data, or `resize` the images in a preprocess stage before")
                 })
             }
         }
