@@ -1,6 +1,7 @@
 //! Bars on a terminal: one for each running stage, plain lines above them.
 
 use std::collections::HashMap;
+use std::io::Write;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -68,9 +69,15 @@ impl Reporter for Screen {
             }
             _ => {}
         }
-        for line in lines(event, self.verbosity) {
-            // Through the bars, so that they stay below; it fails only when standard error is gone.
-            let _ = self.bars.println(line);
+        let lines = lines(event, self.verbosity);
+        if !lines.is_empty() {
+            // With the bars out of the way; a write fails only when standard error is gone.
+            self.bars.suspend(|| {
+                let mut err = std::io::stderr().lock();
+                for line in lines {
+                    let _ = writeln!(err, "{line}");
+                }
+            });
         }
     }
 }
