@@ -1,7 +1,7 @@
 //! `kind: train`: trains a model on images, one epoch at a time, and never an epoch twice.
 //!
-//! The settings are in [`config`], their checks in [`check`]; [`ledger`] is what the store keeps of a
-//! trajectory, and [`drive`] trains what is missing of it.
+//! The settings are in `config`, their checks in `check`; `ledger` is what the store keeps of a
+//! trajectory, and `drive` trains what is missing of it.
 
 mod check;
 mod config;
