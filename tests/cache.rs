@@ -125,7 +125,7 @@ fn touching_a_file_input_runs_nothing_and_changing_it_does() {
         .write(true)
         .open(project.path("words.txt"))
         .expect("the file");
-    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(60))
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_mins(1))
         .expect("touched");
     assert!(project.run(&[]).ran().is_empty());
     project.write("words.txt", "one two three\n");

@@ -30,6 +30,9 @@ pub enum Event {
         /// the other device class that the record comes from, if it does
         #[serde(skip_serializing_if = "Option::is_none")]
         device: Option<String>,
+        /// whether it was put together from parts of other nodes' work (a shorter training run)
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        assembled: bool,
     },
     /// A node begins to run.
     Started {

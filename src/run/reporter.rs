@@ -73,15 +73,21 @@ pub fn lines(event: &Event, verbosity: Verbosity) -> Vec<String> {
             axes,
             status,
             device,
+            assembled,
             ..
         } => {
-            let from = device
-                .as_ref()
-                .map(|class| format!(" (from {class})"))
-                .unwrap_or_default();
-            let said = verbosity == Verbosity::Verbose || (normal && device.is_some());
+            let from = match device {
+                Some(class) => format!(" (from {class})"),
+                None if *assembled => " (from what was computed before)".to_owned(),
+                None => String::new(),
+            };
             let line = format!("cached    {}{}{from}", name(stage, axes), outcome(status));
-            if said { vec![line] } else { Vec::new() }
+            let unusual = normal && !from.is_empty();
+            if unusual || verbosity == Verbosity::Verbose {
+                vec![line]
+            } else {
+                Vec::new()
+            }
         }
         Event::Started {
             stage,

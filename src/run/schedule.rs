@@ -248,6 +248,7 @@ impl<'a> Scheduler<'a> {
             key: hit.record.key,
             status: hit.record.status.clone(),
             device: hit.borrowed,
+            assembled: false,
         });
         self.settle(
             id,
@@ -415,6 +416,7 @@ impl<'a> Scheduler<'a> {
                         key,
                         status,
                         device: None,
+                        assembled: true,
                     }
                 });
                 while let Some(next) = open.pop_first() {
