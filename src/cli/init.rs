@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use super::common::{CliError, Exit, display, say};
 
 /// The files of a new project.
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
     (
         "pipelines/quickstart.yaml",
         include_str!("../../pipelines/quickstart.yaml"),
     ),
+    // The store's folder makes this the project's root, also inside another project.
+    (".retake/.gitignore", "*\n"),
     (".gitignore", "/.retake/\n/reports/*-smoke/\nrun.json\n"),
 ];
 

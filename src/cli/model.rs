@@ -79,6 +79,14 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
             shown.push((spec.clone(), dims));
         }
     }
+    if let Some(missing) = ids.iter().flat_map(|id| &plan.nodes[*id].missing).next()
+        && shown.is_empty()
+    {
+        return Err(CliError::bad(format!(
+            "missing file {}",
+            missing.path.display()
+        )));
+    }
     if shown.is_empty() {
         return Err(CliError::bad("no train stage among these"));
     }

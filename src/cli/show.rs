@@ -66,6 +66,11 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
             rows,
         });
     }
+    if runs.is_empty() && absent.is_empty() {
+        return Err(CliError::bad(
+            "nothing to show: none of these stages evaluates anything",
+        ));
+    }
     if !absent.is_empty() {
         say(&format!("not in the store yet: {}", absent.join(", ")));
     }

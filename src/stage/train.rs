@@ -18,7 +18,7 @@ use super::{
     DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Memo, Outcome, OutputSpec, Slots,
     StageCtx, StageError,
 };
-use crate::model::ModelError;
+use crate::model::{ModelError, ModelSpec};
 use crate::train::TrainError;
 use ledger::Ledger;
 
@@ -57,6 +57,10 @@ impl Kind for TrainConfig {
         self.model.resolve(root).map_err(|error| {
             let mut fault = Fault::at("model", error.to_string());
             if let ModelError::MissingFile { path } = error {
+                let presets = ModelSpec::presets().join(", ");
+                fault.help = Some(format!(
+                    "`model` names it: write the networks there, or take a preset ({presets})"
+                ));
                 fault.missing_file = Some(path);
             }
             vec![fault]
