@@ -111,6 +111,11 @@ fn two_stages_that_do_the_same_work_share_one_record() {
         3,
         "one of the twins is taken from the other"
     );
+    assert_eq!(
+        events.started().len(),
+        3,
+        "what is taken from the store is not said to run"
+    );
 }
 
 #[test]
@@ -166,7 +171,8 @@ fn a_corrupt_object_that_looks_untouched_is_noticed_when_it_is_read_and_made_aga
     }
     project.edit("print s", "print s + 1");
     let events = project.run(&[]);
-    assert_eq!(events.ran(), ["sorted", "total"]);
+    // `total` needs the bytes of `sorted`, and to make those again takes the bytes of `numbers`.
+    assert_eq!(events.ran(), ["numbers", "sorted", "total"]);
     assert_eq!(project.read("total.txt"), "13\n");
 }
 
@@ -252,6 +258,17 @@ fn a_failed_stage_is_named_with_its_log_and_how_to_run_it_again() {
     ] {
         assert!(said.err.contains(part), "`{part}` is not in {}", said.err);
     }
+    fs::create_dir(project.path("below")).expect("a folder");
+    let from_below = project
+        .command(&["run", "../pipeline.yaml"])
+        .current_dir(project.path("below"))
+        .output()
+        .expect("it runs");
+    let err = crate::support::said(&from_below).err;
+    assert!(
+        err.contains("again: retake run ../pipeline.yaml sorted"),
+        "{err}"
+    );
     let status = project.retake(&["status", "pipeline.yaml"]);
     assert!(status.out.contains("failed    sorted"), "{}", status.out);
 }
@@ -318,6 +335,139 @@ fn the_lock_file_is_stable_and_locked_runs_refuse_a_difference() {
 }
 
 #[test]
+fn a_locked_run_changes_neither_the_lock_file_nor_what_is_published() {
+    let project = Project::new(CHAIN);
+    project.edit("factor: 2", "factor: 3");
+    project.run(&[]);
+    project.edit("factor: 3", "factor: 2");
+    project.run(&[]);
+    let lock = project.read("pipeline.lock");
+    // Everything is in the store, and nothing is as locked.
+    project.edit("factor: 2", "factor: 3");
+    for _ in 0..2 {
+        let said = project.retake(&["run", "pipeline.yaml", "--locked"]);
+        assert_eq!(said.code, Some(3), "{said:?}");
+        assert!(
+            said.err.contains("not as in the lock file: numbers"),
+            "{said:?}"
+        );
+        assert_eq!(project.read("pipeline.lock"), lock);
+        assert_eq!(project.read("total.txt"), "12\n");
+    }
+}
+
+#[test]
+fn a_locked_run_refuses_other_bytes_under_the_same_key() {
+    let project = Project::new(
+        "name: clock\nstages:\n  now: {kind: command, with: {run: date +%N > out/n, outputs: {n: n}}}\n",
+    );
+    project.run(&[]);
+    assert_eq!(
+        project.retake(&["run", "pipeline.yaml", "--locked"]).code,
+        Some(0)
+    );
+    let said = project.retake(&["run", "pipeline.yaml", "--locked", "--force"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+}
+
+#[test]
+fn a_second_process_waits_for_the_first_says_so_and_leaves_its_log_alone() {
+    let project = Project::new(
+        "name: shared\nvars: {dir: .}\nstages:\n  slow:\n    kind: command\n    \
+         with: {run: 'echo one; touch ${dir}/started; until [ -e ${dir}/go ]; do sleep 0.02; done; echo two; echo 1 > out/a', outputs: {a: a}}\n",
+    );
+    let set = format!("dir={}", project.path("").display());
+    let args = ["run", "pipeline.yaml", "--set", &set];
+    let mut first = project.command(&args).spawn().expect("it starts");
+    while !project.path("started").exists() {
+        assert!(first.try_wait().expect("a state").is_none(), "it ended");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let second = project
+        .command(&args)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    project.write("go", "");
+    assert!(first.wait().expect("it ends").success());
+    let second = crate::support::said(&second.wait_with_output().expect("it ends"));
+    assert_eq!(second.code, Some(0));
+    assert!(
+        second.err.contains("slow: waiting for process"),
+        "{second:?}"
+    );
+    assert!(!second.err.contains("run       slow"), "{second:?}");
+    let logs = files(&project.path(".retake/logs"));
+    assert_eq!(fs::read_to_string(&logs[0]).expect("a log"), "one\ntwo\n");
+}
+
+#[test]
+fn a_gather_is_told_apart_by_its_form_and_not_by_the_name_of_its_stage() {
+    let project = Project::new(
+        "name: gather\nstages:\n  data: {kind: dataset, matrix: {n: [2, 3]}, with: {name: shapes, images: \"${n}\", size: 8}}\n  \
+         list:\n    kind: command\n    inputs: {all: \"data[*]\"}\n    \
+         with: {run: cat in/all/index.json > out/list; ls in/all/0/ >> out/list || true, outputs: {list: list}}\n    publish: {list: list.txt}\n",
+    );
+    project.run(&[]);
+    let before = project.read("list.txt");
+    assert!(before.contains("\"n\": 3"), "{before}");
+    assert!(!before.contains("data"), "{before}");
+    project.edit("  data: {kind", "  images: {kind");
+    project.edit("\"data[*]\"", "\"images[*]\"");
+    assert!(project.run(&[]).ran().is_empty());
+    project.edit("\"images[*]\"", "{from: \"images[*]\", as: folder}");
+    assert_eq!(project.run(&[]).ran(), ["list"]);
+    assert!(project.read("list.txt").contains("labels.csv"));
+}
+
+#[test]
+fn what_cannot_be_published_fails_the_run() {
+    let project = Project::new(CHAIN);
+    project.edit("total.txt}\n    with", "figures/total.txt}\n    with");
+    project.write("figures", "a file where a folder should be");
+    let said = project.retake(&["run", "pipeline.yaml"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("could not publish"), "{said:?}");
+}
+
+#[test]
+fn profiles_publish_beside_the_default() {
+    let project = Project::new(
+        "name: beside\nprofiles: {smoke: {}}\nstages:\n  \
+         one: {kind: command, publish: {a: made/a.txt}, with: {run: echo 1 > out/a, outputs: {a: a}}}\n  \
+         many: {kind: command, publish: {f: made/v1.2}, with: {run: mkdir out/f; echo 1 > out/f/a, outputs: {f: f}}}\n",
+    );
+    project.run(&["--profile", "smoke"]);
+    assert_eq!(project.read("made/a-smoke.txt"), "1\n");
+    assert_eq!(project.read("made/v1.2-smoke/a"), "1\n");
+    assert!(!project.path("made/a.txt").exists());
+}
+
+#[test]
+fn outputs_within_one_another_are_refused() {
+    let project = Project::new(
+        "name: overlap\nstages:\n  a: {kind: command, with: {run: mkdir -p out/d; touch out/d/x, outputs: {all: d, one: d/x}}}\n",
+    );
+    let said = project.retake(&["run", "pipeline.yaml"]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(
+        said.err.contains("`d/x` overlaps the output `all`"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn forcing_a_stage_runs_it_alone_and_one_that_no_target_needs_is_an_error() {
+    let project = Project::new(CHAIN);
+    project.run(&[]);
+    assert_eq!(project.run(&["--force-stage", "sorted"]).ran(), ["sorted"]);
+    let said = project.retake(&["run", "pipeline.yaml", "numbers", "--force-stage", "total"]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.err.contains("no target needs it"), "{said:?}");
+}
+
+#[test]
 fn commands_see_their_inputs_and_nothing_else() {
     let project = Project::new(
         "name: bare\nstages:\n  look:\n    kind: command\n    inputs: {text: \"file:given.txt\"}\n    \
@@ -361,6 +511,12 @@ fn interrupting_a_run_ends_its_commands_and_exits_with_130() {
     assert!(
         begun.elapsed().as_secs() < 25,
         "it did not wait for the command"
+    );
+    let status = project.retake(&["status", "pipeline.yaml", "--set", &set]);
+    assert!(
+        status.out.starts_with("stale     slow"),
+        "who was stopped has not failed: {}",
+        status.out
     );
 }
 

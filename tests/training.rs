@@ -141,6 +141,17 @@ fn renaming_a_train_stage_runs_the_report_alone() {
 }
 
 #[test]
+fn a_report_follows_the_names_that_it_prints() {
+    let project = Project::new(TINY);
+    project.run(&[]);
+    project.edit("name: tiny", "name: small");
+    assert_eq!(project.run(&[]).ran(), ["report"]);
+    project.edit("  report:\n", "  summary:\n");
+    assert_eq!(project.run(&[]).ran(), ["summary"]);
+    assert!(project.read("report/report.md").contains("summary"));
+}
+
+#[test]
 fn extending_a_run_continues_it_to_the_bytes_of_an_uninterrupted_one() {
     let whole = Project::new(TINY);
     whole.run(&["--set", "epochs=4"]);
@@ -171,6 +182,7 @@ fn a_shorter_run_is_taken_from_a_longer_one() {
     let plan = project.retake(&["plan", "pipeline.yaml", "gan", "--set", "epochs=2"]);
     assert_eq!(plan.out, "nothing to do: 4 cached\n");
     let events = project.run(&["gan", "--set", "epochs=2"]);
+    assert!(events.started().is_empty(), "{:?}", events.started());
     assert!(events.ran().is_empty(), "{:?}", events.ran());
     let short = Project::new(TINY);
     short.run(&["--set", "epochs=2"]);

@@ -92,6 +92,27 @@ pub struct PipelineArgs {
     pub store: Option<PathBuf>,
 }
 
+/// Arguments of the commands that tell of nodes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct NodesArgs {
+    #[command(flatten)]
+    pub common: PipelineArgs,
+    /// Stages or nodes (`gan`, `gan[seed=0]`) [default: all]
+    pub stages: Vec<String>,
+    /// One JSON object a node on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl NodesArgs {
+    /// Reads the pipeline, opens its store and finds the nodes that were named.
+    pub fn open(&self) -> Result<(Opened, Vec<usize>), CliError> {
+        let opened = self.common.open()?;
+        let targets = opened.targets(&self.stages)?;
+        Ok((opened, targets))
+    }
+}
+
 fn assignment(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.trim().to_owned(), value.to_owned()))

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::common::{self, CliError, Exit, PipelineArgs};
+use super::common::{self, CliError, Exit, NodesArgs};
 use crate::run::reasons::Reasons;
 use crate::run::survey::{State, survey};
 
@@ -10,17 +10,11 @@ use crate::run::survey::{State, survey};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    common: PipelineArgs,
-    /// Stages or nodes (`gan`, `gan[seed=0]`) [default: all]
-    stages: Vec<String>,
-    /// One JSON object a node on standard output
-    #[arg(long)]
-    json: bool,
+    nodes: NodesArgs,
 }
 
 pub fn run(args: &Args) -> Result<Exit, CliError> {
-    let opened = args.common.open()?;
-    let targets = opened.targets(&args.stages)?;
+    let (opened, targets) = args.nodes.open()?;
     let session = opened.session();
     let (standings, settled) = survey(&session, &targets).map_err(CliError::failed)?;
     let reasons = Reasons::new(&session);
@@ -40,7 +34,7 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         let changes = keyed
             .and_then(|keyed| reasons.changes(standing.id, &keyed))
             .unwrap_or_default();
-        if args.json {
+        if args.nodes.json {
             common::print_json(&json!({
                 "stage": name.stage,
                 "axes": name.axes,

@@ -1,27 +1,21 @@
 //! `retake plan`: what would run, and why
 
-use super::common::{self, CliError, Exit, Opened, PipelineArgs};
+use super::common::{self, CliError, Exit, NodesArgs, Opened};
 use crate::run::survey::{Standing, State, survey};
 
 /// Say what would run, and why; run nothing
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    common: PipelineArgs,
-    /// Stages or nodes (`gan`, `gan[seed=0]`) [default: all]
-    stages: Vec<String>,
-    /// One JSON object a node on standard output
-    #[arg(long)]
-    json: bool,
+    nodes: NodesArgs,
     /// Exit with 3 when something would run
     #[arg(long)]
     exit_code: bool,
 }
 
 pub fn run(args: &Args) -> Result<Exit, CliError> {
-    let opened = args.common.open()?;
-    let targets = opened.targets(&args.stages)?;
-    let standings = print(&opened, &targets, args.json)?;
+    let (opened, targets) = args.nodes.open()?;
+    let standings = print(&opened, &targets, args.nodes.json)?;
     let stale = standings
         .iter()
         .any(|standing| standing.state != State::Cached);

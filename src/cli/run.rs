@@ -85,12 +85,12 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     }
     if !summary.unlocked.is_empty() {
         say(&format!(
-            "not as in the lock file: {}",
+            "not as in the lock file: {} (run without --locked to bring it up to date)",
             summary.unlocked.join(", ")
         ));
         return Ok(Exit::Stale);
     }
-    Ok(if summary.failed > 0 {
+    Ok(if summary.failed > 0 || summary.unwritten > 0 {
         Exit::Failed
     } else {
         Exit::Done
@@ -103,8 +103,15 @@ impl Args {
         if self.force {
             force.extend(targets);
         }
+        let order = opened.plan.upstream(targets);
         for stage in &self.force_stage {
-            force.extend(opened.plan.find(stage).map_err(CliError::bad)?);
+            let found = opened.plan.find(stage).map_err(CliError::bad)?;
+            if !found.iter().any(|id| order.contains(id)) {
+                return Err(CliError::bad(format!(
+                    "`--force-stage {stage}`: no target needs it; name it as a target too"
+                )));
+            }
+            force.extend(found);
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let gpus = usize::from(

@@ -1,6 +1,6 @@
 //! `retake status`
 
-use super::common::{self, CliError, Exit, PipelineArgs};
+use super::common::{self, CliError, Exit, NodesArgs};
 use super::plan::line;
 use crate::run::survey::{State, survey};
 use crate::run::text;
@@ -10,26 +10,20 @@ use crate::stage::Status;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    common: PipelineArgs,
-    /// Stages or nodes (`gan`, `gan[seed=0]`) [default: all]
-    stages: Vec<String>,
-    /// One JSON object a node on standard output
-    #[arg(long)]
-    json: bool,
+    nodes: NodesArgs,
     /// Exit with 3 when something is not up to date
     #[arg(long)]
     exit_code: bool,
 }
 
 pub fn run(args: &Args) -> Result<Exit, CliError> {
-    let opened = args.common.open()?;
-    let targets = opened.targets(&args.stages)?;
+    let (opened, targets) = args.nodes.open()?;
     let session = opened.session();
     let (standings, _) = survey(&session, &targets).map_err(CliError::failed)?;
     let stale = standings
         .iter()
         .any(|standing| standing.state != State::Cached);
-    if args.json {
+    if args.nodes.json {
         for standing in &standings {
             common::print_json(&standing.json(&session))?;
         }

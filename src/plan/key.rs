@@ -35,8 +35,21 @@ pub struct Parts<'a> {
     pub device: Option<&'a DeviceClass>,
     /// inputs by name
     pub inputs: &'a BTreeMap<String, RecipeInput>,
-    /// the nodes a report prints, and the command that reproduces them
-    pub shown: Option<(&'a [ShownNode], &'a str)>,
+    /// what a report prints besides its inputs
+    pub shown: Option<Shown<'a>>,
+}
+
+/// What a report prints besides its inputs.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Shown<'a> {
+    /// the nodes upstream
+    pub nodes: &'a [ShownNode],
+    /// the command that reproduces them
+    pub command: &'a str,
+    /// the pipeline's name
+    pub pipeline: &'a str,
+    /// the report's own stage
+    pub stage: &'a str,
 }
 
 /// One input of a recipe.
@@ -45,10 +58,10 @@ pub struct Parts<'a> {
 pub enum RecipeInput {
     /// one node: the digests of the outputs that are read
     One(BTreeMap<String, Digest>),
-    /// one node whose data is shown as a folder of images
+    /// data shown as folders of images
     Folder {
-        /// the digests of the outputs that are read
-        as_folder: BTreeMap<String, Digest>,
+        /// what lies in them: `One` or `Gathered`
+        as_folder: Box<RecipeInput>,
     },
     /// gathered nodes in declared order: axis values and digests
     Gathered(Vec<(Axes, BTreeMap<String, Digest>)>),
@@ -82,11 +95,8 @@ impl Recipe {
             if let Some(device) = parts.device {
                 map.insert("device".to_owned(), json!(device));
             }
-            if let Some((nodes, command)) = parts.shown {
-                map.insert(
-                    "shown".to_owned(),
-                    json!({"nodes": nodes, "command": command}),
-                );
+            if let Some(shown) = parts.shown {
+                map.insert("shown".to_owned(), json!(shown));
             }
         }
         Self(recipe)

@@ -110,7 +110,18 @@ pub enum Event {
         cached: usize,
         /// nodes that failed, and nodes that could not run for it
         failed: usize,
+        /// nodes that a run which was interrupted, or refused by `--locked`, did not come to
+        #[serde(skip_serializing_if = "is_zero")]
+        left: usize,
         /// wall time
         seconds: f64,
     },
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

@@ -4,18 +4,17 @@
 //! executor (a cluster's) can take its place.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::fresh::Fresh;
+use super::log::Log;
 use super::resolve::{Keyed, shown_digest};
 use crate::data::export::export_folder;
 use crate::data::pack::Pack;
@@ -24,16 +23,10 @@ use crate::hash::Digest;
 use crate::stage::{
     Format, Input, Memo, NodeName, Outcome, Progress, StageConfig, StageCtx, StageError,
 };
-use crate::store::{KeyLock, LockState, NewRecord, Record, Store, StoreError};
-
-/// What the last line of a failed attempt's log begins with.
-const FAILED: &str = "retake: failed: ";
+use crate::store::{KeyLock, LockState, NewRecord, Owner, Record, Store, StoreError};
 
 /// How often a lock that another process holds is asked for.
 const LOCK_POLL: Duration = Duration::from_millis(50);
-
-/// Lines of a log that a failure shows.
-const TAIL: usize = 20;
 
 /// A node, ready to run.
 #[derive(Debug, Clone)]
@@ -82,13 +75,24 @@ pub struct Failure {
     pub tail: Vec<String>,
 }
 
+/// What an executor tells of a job on the way.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// someone else is at the same work; who
+    Waits(Owner),
+    /// the work begins; a job whose result is there already, or is put together from what is, never says so
+    Begins,
+    /// how far the work is
+    Progress(Progress),
+}
+
 /// Runs nodes.
 pub trait Executor: Sync {
     /// Runs one node to its committed record.
     fn execute(
         &self,
         job: &Job,
-        progress: &(dyn Fn(Progress) + Sync),
+        tell: &(dyn Fn(News) + Sync),
         cancel: &AtomicBool,
     ) -> Result<Done, Box<Failure>>;
 }
@@ -103,12 +107,22 @@ impl Executor for Local<'_> {
     fn execute(
         &self,
         job: &Job,
-        progress: &(dyn Fn(Progress) + Sync),
+        tell: &(dyn Fn(News) + Sync),
         cancel: &AtomicBool,
     ) -> Result<Done, Box<Failure>> {
         let log = Log::new(self.store.log_path(&job.keyed.key));
-        let result = self.attempt(job, progress, cancel, &log);
-        result.map_err(|error| Box::new(log.failure(error)))
+        let result = self.attempt(job, tell, cancel, &log);
+        if result.as_ref().is_ok_and(|done| done.worked) {
+            log.succeeded();
+        }
+        result.map_err(|error| {
+            let tail = log.failed(&error);
+            Box::new(Failure {
+                error,
+                log: log.path,
+                tail,
+            })
+        })
     }
 }
 
@@ -116,13 +130,14 @@ impl Local<'_> {
     fn attempt(
         &self,
         job: &Job,
-        progress: &(dyn Fn(Progress) + Sync),
+        tell: &(dyn Fn(News) + Sync),
         cancel: &AtomicBool,
         log: &Log,
     ) -> Result<Done, StageError> {
         let begun = Instant::now();
-        // One computation of a trajectory at a time, in this process and in others.
-        let _lock = self.lock(&job.keyed.trajectory, cancel, log)?;
+        // One computation of a trajectory at a time, in this process and in others. The log belongs to
+        // whoever holds the lock: nothing is written to it before.
+        let _lock = self.lock(&job.keyed.trajectory, tell, cancel)?;
         if let Some(record) = self.store.record(&job.keyed.key).filter(|_| !job.fresh) {
             return Ok(Done {
                 record,
@@ -146,14 +161,17 @@ impl Local<'_> {
             shown: job.keyed.shown.clone(),
             command: job.command.clone(),
             pipeline_digest: shown_digest(&job.keyed.shown),
-            progress,
+            progress: &|progress| tell(News::Progress(progress)),
             log: &|line| log.line(line),
             cancel,
         };
         std::fs::create_dir_all(&ctx.out).map_err(|e| StageError::io(&ctx.out, e))?;
-        let (outcome, worked) = guarded(|| match job.config.recall(&ctx, memo)? {
-            Some(outcome) => Ok((outcome, false)),
-            None => Ok((job.config.run(&ctx)?, true)),
+        let (outcome, worked) = guarded(|| {
+            if let Some(outcome) = job.config.recall(&ctx, memo)? {
+                return Ok((outcome, false));
+            }
+            tell(News::Begins);
+            Ok((job.config.run(&ctx)?, true))
         })?;
         let seconds = begun.elapsed().as_secs_f64();
         let record = self.commit(job, outcome, seconds, worked)?;
@@ -165,7 +183,12 @@ impl Local<'_> {
     }
 
     /// Waits for the lock of `key`, for as long as the user does.
-    fn lock(&self, key: &Digest, cancel: &AtomicBool, log: &Log) -> Result<KeyLock, StageError> {
+    fn lock(
+        &self,
+        key: &Digest,
+        tell: &(dyn Fn(News) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<KeyLock, StageError> {
         let mut said = false;
         loop {
             match self.store.try_lock(key).map_err(failed)? {
@@ -174,7 +197,7 @@ impl Local<'_> {
                     return Err(StageError::Cancelled);
                 }
                 LockState::Busy(owner) if !said => {
-                    log.line(&format!("waiting for {owner}, which is working on this"));
+                    tell(News::Waits(owner));
                     said = true;
                 }
                 LockState::Busy(_) => std::thread::sleep(LOCK_POLL),
@@ -282,62 +305,4 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
         .unwrap_or_else(|| "a panic without a message".to_owned())
-}
-
-/// Why the last attempt at `key` failed, as its log says.
-pub fn last_failure(store: &Store, key: &Digest) -> Option<String> {
-    let log = std::fs::read_to_string(store.log_path(key)).ok()?;
-    log.lines().last()?.strip_prefix(FAILED).map(str::to_owned)
-}
-
-/// The log of one attempt: a file, made with its first line, and the last lines in memory.
-struct Log {
-    path: PathBuf,
-    inner: Mutex<(Option<BufWriter<File>>, VecDeque<String>)>,
-}
-
-impl Log {
-    fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            inner: Mutex::default(),
-        }
-    }
-
-    /// Adds a line. A log that cannot be written must not fail the work, so errors are dropped.
-    fn line(&self, line: &str) {
-        let mut inner = self
-            .inner
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (file, tail) = &mut *inner;
-        if file.is_none() {
-            if let Some(parent) = self.path.parent() {
-                let _ = std::fs::create_dir_all(parent);
-            }
-            *file = File::create(&self.path).ok().map(BufWriter::new);
-        }
-        if let Some(file) = file {
-            let _ = writeln!(file, "{line}").and_then(|()| file.flush());
-        }
-        if tail.len() == TAIL {
-            tail.pop_front();
-        }
-        tail.push_back(line.to_owned());
-    }
-
-    fn failure(&self, error: StageError) -> Failure {
-        let mut inner = self
-            .inner
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let tail = inner.1.drain(..).collect();
-        drop(inner);
-        self.line(&format!("{FAILED}{error}"));
-        Failure {
-            error,
-            log: self.path.clone(),
-            tail,
-        }
-    }
 }

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::event::Event;
-use super::resolve::{Keyed, Session, Settled};
+use super::resolve::{Session, Settled};
 use super::text;
+use crate::hash::Digest;
+use crate::plan::key::Recipe;
+use crate::stage::{Artifact, Format};
 use crate::store::{LockBlock, LockFile, Published, Record};
 
 /// Device class under which the lock file keeps nodes whose bytes depend on no device.
@@ -24,13 +27,12 @@ impl<'a> Finisher<'a> {
         Self { session }
     }
 
-    /// Compares a node's published files with its result and rewrites them where they differ.
-    pub fn publish(&self, id: usize, settled: &Settled, emit: &mut dyn FnMut(Event)) {
+    /// Compares a node's published files with its result and rewrites them where they differ. Whether
+    /// all of them are now as they should be.
+    pub fn publish(&self, id: usize, settled: &Settled, emit: &mut dyn FnMut(Event)) -> bool {
         let name = &self.session.plan.nodes[id].name;
-        for (output, path) in self.places(id) {
-            let Some(artifact) = settled.record.outputs.get(&output) else {
-                continue;
-            };
+        let mut well = true;
+        for (_, artifact, path) in self.places(id, &settled.record) {
             match self.session.store.publish(artifact, &path) {
                 Ok(Published::Unchanged) => {}
                 Ok(Published::Written) => emit(Event::Published {
@@ -45,29 +47,33 @@ impl<'a> Finisher<'a> {
                     path,
                     trashed: Some(trashed),
                 }),
-                Err(error) => emit(Event::Note {
-                    message: format!("{name}: could not publish {}: {error}", path.display()),
-                }),
+                Err(error) => {
+                    well = false;
+                    emit(Event::Note {
+                        message: format!("{name}: could not publish {}: {error}", path.display()),
+                    });
+                }
             }
         }
+        well
     }
 
     /// Where the node's main output is published, if it is.
-    pub fn published_at(&self, id: usize) -> Option<PathBuf> {
+    pub fn published_at(&self, id: usize, record: &Record) -> Option<PathBuf> {
         let main = self.session.plan.nodes[id]
             .config
             .outputs()
             .into_iter()
             .next()?
             .name;
-        self.places(id)
+        self.places(id, record)
             .into_iter()
-            .find(|(output, _)| *output == main)
-            .map(|(_, path)| path)
+            .find(|(output, ..)| *output == main)
+            .map(|(.., path)| path)
     }
 
-    /// Output → place in the work tree, other profiles than the default beside it.
-    fn places(&self, id: usize) -> Vec<(String, PathBuf)> {
+    /// Published outputs with their places in the work tree, those of other profiles than the default beside.
+    fn places<'r>(&self, id: usize, record: &'r Record) -> Vec<(String, &'r Artifact, PathBuf)> {
         let plan = self.session.plan;
         let node = &plan.nodes[id];
         let mut places: Vec<(String, String)> = node
@@ -79,32 +85,46 @@ impl<'a> Finisher<'a> {
         if let (Some(main), Some(path)) = (main, node.config.publishes()) {
             places.push((main.name, path.to_owned()));
         }
-        let place = |path: &str| match &plan.profile {
-            None => plan.root.join(path),
-            Some(profile) => plan.root.join(beside(Path::new(path), profile)),
-        };
-        places
-            .into_iter()
-            .map(|(output, path)| (output, place(&path)))
-            .collect()
+        let placed = places.into_iter().filter_map(|(output, path)| {
+            let artifact = record.outputs.get(&output)?;
+            let place = match &plan.profile {
+                None => plan.root.join(path),
+                Some(profile) => plan.root.join(beside(&path, artifact.format, profile)),
+            };
+            Some((output, artifact, place))
+        });
+        placed.collect()
     }
 
-    /// Whether the lock file holds this node with this key.
-    pub fn is_locked(&self, id: usize, keyed: &Keyed) -> bool {
-        let node = &self.session.plan.nodes[id];
-        let class = keyed.recipe.device().unwrap_or(ANY_DEVICE);
-        let profile = self.session.plan.profile.as_deref();
-        let block = self
-            .session
+    /// Whether the lock file holds this node with this key, on whichever device class.
+    pub fn is_locked(&self, id: usize, key: &Digest) -> bool {
+        self.locked(id, key).is_some()
+    }
+
+    /// Whether the lock file holds this node with what the record holds.
+    pub fn is_as_locked(&self, id: usize, record: &Record) -> bool {
+        let outputs = block(record).outputs;
+        self.locked(id, &record.key)
+            .is_some_and(|locked| locked.outputs == outputs)
+    }
+
+    fn locked(&self, id: usize, key: &Digest) -> Option<&LockBlock> {
+        let plan = self.session.plan;
+        let name = plan.nodes[id].name.to_string();
+        self.session
             .lock
-            .block(profile, class, &node.name.to_string());
-        block.is_some_and(|block| block.key == keyed.key)
+            .classes(plan.profile.as_deref(), &name)
+            .map(|(_, block)| block)
+            .find(|block| block.key == *key)
     }
 
     /// Writes what depends on clock and machine beside each published report: `run.json`, not tracked.
     fn write_timings(&self, id: usize, settled: &[Option<Settled>]) -> std::io::Result<()> {
         let plan = self.session.plan;
-        let Some(folder) = self.published_at(id).filter(|path| path.is_dir()) else {
+        let folder = settled[id]
+            .as_ref()
+            .and_then(|settled| self.published_at(id, &settled.record));
+        let Some(folder) = folder.filter(|path| path.is_dir()) else {
             return Ok(());
         };
         let upstream = plan.upstream(&[id]).into_iter().filter_map(|id| {
@@ -126,16 +146,24 @@ impl<'a> Finisher<'a> {
         std::fs::write(path, text)
     }
 
-    /// Writes the lock file (not for runs with `--set`) and remembers keys for `explain`.
-    pub fn write(&self, settled: &[Option<Settled>], emit: &mut dyn FnMut(Event)) {
+    /// Writes the lock file (not for runs with `--set`, nor with `keep_lock`) and remembers keys for
+    /// `explain`. Whether the lock file is now as it should be.
+    pub fn write(
+        &self,
+        settled: &[Option<Settled>],
+        keep_lock: bool,
+        emit: &mut dyn FnMut(Event),
+    ) -> bool {
         let plan = self.session.plan;
         let mut blocks: BTreeMap<String, BTreeMap<String, LockBlock>> = BTreeMap::new();
         let mut keys = BTreeMap::new();
         for (node, settled) in plan.nodes.iter().zip(settled) {
-            let Some(Settled { record, keyed }) = settled else {
+            let Some(Settled { record, .. }) = settled else {
                 continue;
             };
-            let class = keyed.recipe.device().unwrap_or(ANY_DEVICE).to_owned();
+            // Of the record, not of this machine: it may come from another class.
+            let recipe = Recipe::from_value(record.recipe.clone());
+            let class = recipe.device().unwrap_or(ANY_DEVICE).to_owned();
             blocks
                 .entry(class)
                 .or_default()
@@ -157,8 +185,8 @@ impl<'a> Finisher<'a> {
         if let Err(error) = store.remember_keys(&text::pipeline(plan), profile, &keys) {
             note("the index of last keys", error.to_string());
         }
-        if !plan.sets.is_empty() || blocks.is_empty() {
-            return;
+        if keep_lock || !plan.sets.is_empty() || blocks.is_empty() {
+            return true;
         }
         let all: BTreeSet<String> = plan
             .nodes
@@ -166,11 +194,14 @@ impl<'a> Finisher<'a> {
             .map(|node| node.name.to_string())
             .collect();
         let path = LockFile::path_for(&plan.file);
+        let mut well = true;
         for (class, blocks) in blocks {
             if let Err(error) = store.update_lock_file(&path, profile, &class, blocks, &all) {
                 note("the lock file", error.to_string());
+                well = false;
             }
         }
+        well
     }
 }
 
@@ -186,12 +217,17 @@ fn block(record: &Record) -> LockBlock {
     }
 }
 
-/// `reports/shapes` → `reports/shapes-smoke`; `out/grid.png` → `out/grid-smoke.png`.
-fn beside(path: &Path, profile: &str) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = match path.extension() {
-        Some(extension) => format!("{stem}-{profile}.{}", extension.to_string_lossy()),
-        None => format!("{stem}-{profile}"),
+/// `reports/shapes` → `reports/shapes-smoke`; a file keeps its extension: `out/grid.png` →
+/// `out/grid-smoke.png`.
+fn beside(path: &str, format: Format, profile: &str) -> PathBuf {
+    let path = Path::new(path);
+    let extension = path.extension().filter(|_| format != Format::Folder);
+    let name = if let Some(extension) = extension {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        format!("{stem}-{profile}.{}", extension.to_string_lossy())
+    } else {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name}-{profile}")
     };
     path.with_file_name(name)
 }

@@ -5,6 +5,7 @@ pub mod event;
 pub mod executor;
 pub mod finish;
 pub mod fresh;
+pub mod log;
 pub mod reasons;
 pub mod reporter;
 pub mod resolve;

@@ -10,6 +10,12 @@ use crate::plan::key::{Change, Recipe};
 use crate::stage::NodeName;
 use crate::store::{Lookup, MissReason};
 
+/// The reason of a node that was never seen before.
+pub const NEVER_RUN: &str = "never run";
+
+/// The reason of a node that is as it was and has no result all the same.
+pub const NOT_FINISHED: &str = "its last run did not finish";
+
 /// Compares nodes with what they were when retake last saw them.
 pub struct Reasons<'a> {
     session: &'a Session<'a>,
@@ -45,8 +51,8 @@ impl<'a> Reasons<'a> {
         reasons.extend(self.words(id, changes.as_deref().unwrap_or_default()));
         if reasons.is_empty() {
             reasons.push(match changes {
-                None => "never run".to_owned(),
-                Some(_) => "its last run did not finish".to_owned(),
+                None => NEVER_RUN.to_owned(),
+                Some(_) => NOT_FINISHED.to_owned(),
             });
         }
         reasons
@@ -81,9 +87,7 @@ impl<'a> Reasons<'a> {
                 Some(name) if !inputs.insert(name.to_owned()) => {}
                 Some(name) => words.push(match node.inputs.get(name) {
                     None => format!("input {name} is gone"),
-                    Some(_) if change.before.is_none() && change.field.matches('.').count() < 2 => {
-                        format!("input {name} is new")
-                    }
+                    Some(_) if is_new(name, changes) => format!("input {name} is new"),
                     Some(Source::Files { .. }) => {
                         format!("input {name} changed: the file was edited")
                     }
@@ -102,4 +106,18 @@ impl<'a> Reasons<'a> {
         words.dedup();
         words
     }
+}
+
+/// Whether nothing of the input `name` was there before; of a gathered input, not even its first node.
+fn is_new(name: &str, changes: &[Change]) -> bool {
+    let prefix = format!("inputs.{name}.");
+    let mut of_input = changes
+        .iter()
+        .filter_map(|change| Some((change.field.strip_prefix(&prefix)?, &change.before)));
+    let first_position = |rest: &str| {
+        let position = rest.split('.').next().unwrap_or_default();
+        position.parse::<usize>().map_or(true, |index| index == 0)
+    };
+    of_input.clone().any(|(rest, _)| first_position(rest))
+        && of_input.all(|(_, before)| before.is_none())
 }

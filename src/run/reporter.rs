@@ -138,9 +138,10 @@ pub fn lines(event: &Event, verbosity: Verbosity) -> Vec<String> {
             ran,
             cached,
             failed,
+            left,
             seconds,
         } if normal => {
-            vec![summary(*ran, *cached, *failed, *seconds)]
+            vec![summary(*ran, *cached, *failed, *left, *seconds)]
         }
         _ => Vec::new(),
     }
@@ -156,17 +157,18 @@ fn outcome(status: &crate::stage::Status) -> String {
 }
 
 /// The last line of a run.
-fn summary(ran: usize, cached: usize, failed: usize, seconds: f64) -> String {
-    if ran == 0 && failed == 0 {
+fn summary(ran: usize, cached: usize, failed: usize, left: usize, seconds: f64) -> String {
+    if ran + failed + left == 0 {
         return format!("nothing to do: {cached} cached ({})", duration(seconds));
     }
-    let failed = if failed == 0 {
-        String::new()
-    } else {
-        format!(", {failed} failed")
+    let some = |count: usize, what: &str| match count {
+        0 => String::new(),
+        count => format!(", {count} {what}"),
     };
     format!(
-        "{ran} ran, {cached} cached{failed} in {}",
+        "{ran} ran, {cached} cached{}{} in {}",
+        some(failed, "failed"),
+        some(left, "left"),
         duration(seconds)
     )
 }

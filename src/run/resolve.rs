@@ -11,7 +11,7 @@ use serde_json::json;
 use super::devices::Devices;
 use crate::device::{DeviceClass, DeviceError};
 use crate::hash::Digest;
-use crate::plan::key::{Parts, Recipe, RecipeInput};
+use crate::plan::key::{Parts, Recipe, RecipeInput, Shown};
 use crate::plan::{Node, Plan, Source};
 use crate::stage::{Artifact, Format, Input, InputNode, InputSpec, NodeName, ShownNode};
 use crate::store::{LockFile, Record, Store, StoreError};
@@ -111,7 +111,7 @@ impl Session<'_> {
         } else {
             Vec::new()
         };
-        let command = super::text::command(self.plan, &[]);
+        let command = super::text::command(self.plan);
         let recipe = Recipe::new(&Parts {
             kind: node.config.kind(),
             version: node.config.version(),
@@ -119,10 +119,12 @@ impl Session<'_> {
             seed: node.config.uses_seed().then_some(node.seed),
             device: class.as_ref(),
             inputs: &in_recipe,
-            shown: node
-                .config
-                .shows_upstream()
-                .then_some((shown.as_slice(), command.as_str())),
+            shown: node.config.shows_upstream().then_some(Shown {
+                nodes: &shown,
+                command: &command,
+                pipeline: &self.plan.name,
+                stage: &node.name.stage,
+            }),
         });
         Ok(Keyed {
             key: recipe.key(),
@@ -248,22 +250,23 @@ fn recipe_input(source: &Source, input: &Input) -> RecipeInput {
             .map(|(name, artifact)| (name.clone(), artifact.digest))
             .collect()
     };
-    match source {
-        Source::Nodes {
-            as_folder: true,
-            gathered: false,
-            ..
-        } => RecipeInput::Folder {
-            as_folder: input.nodes.first().map(digests).unwrap_or_default(),
-        },
-        _ if input.gathered => RecipeInput::Gathered(
-            input
-                .nodes
-                .iter()
+    let content = if input.gathered {
+        let nodes = input.nodes.iter();
+        RecipeInput::Gathered(
+            nodes
                 .map(|node| (node.node.axes.clone(), digests(node)))
                 .collect(),
-        ),
-        _ => RecipeInput::One(input.nodes.first().map(digests).unwrap_or_default()),
+        )
+    } else {
+        RecipeInput::One(input.nodes.first().map(digests).unwrap_or_default())
+    };
+    match source {
+        Source::Nodes {
+            as_folder: true, ..
+        } => RecipeInput::Folder {
+            as_folder: Box::new(content),
+        },
+        _ => content,
     }
 }
 

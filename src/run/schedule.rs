@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use super::event::Event;
-use super::executor::{Done, Executor, Failure, Job};
+use super::executor::{Done, Executor, Failure, Job, News};
 use super::finish::Finisher;
 use super::reasons::Reasons;
 use super::resolve::{Hit, Keyed, ResolveError, Session, Settled};
@@ -14,7 +14,7 @@ use super::slots::Pool;
 use super::text;
 use crate::hash::Digest;
 use crate::plan::Source;
-use crate::stage::{Progress, Slots, StageError};
+use crate::stage::{Slots, StageError};
 
 /// How to run.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub struct Summary {
     pub failed: usize,
     /// nodes that the lock file does not know as they are (`--locked`)
     pub unlocked: Vec<String>,
+    /// results that could not be written to where the user wants them: published files, the lock file
+    pub unwritten: usize,
     /// nodes that could not run because bytes they need are damaged
     pub damaged: usize,
     /// whether the user stopped it
@@ -50,7 +52,7 @@ pub struct Summary {
 
 /// What a worker tells the scheduler.
 enum Message {
-    Progress(usize, Progress),
+    News(usize, News),
     Ended(usize, Result<Done, Box<Failure>>),
 }
 
@@ -83,10 +85,12 @@ pub fn run(
         }
     }
     summary.interrupted = cancel.load(Ordering::Relaxed);
+    let settled = summary.settled.iter().flatten().count();
     emit(Event::Done {
         ran: summary.ran,
         cached: summary.cached,
         failed: summary.failed,
+        left: order.len().saturating_sub(settled + summary.failed),
         seconds: begun.elapsed().as_secs_f64(),
     });
     summary
@@ -126,17 +130,12 @@ fn run_once(
 }
 
 fn work(executor: &dyn Executor, job: &Job, cancel: &AtomicBool, sender: &Sender<Message>) {
-    let progress = Sender::clone(sender);
-    let progress = std::sync::Mutex::new(progress);
     let id = job.id;
     let result = executor.execute(
         job,
-        &move |how_far| {
-            let sender = progress
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+        &|news| {
             // The receiver lives as long as the scope that this thread is in.
-            let _ = sender.send(Message::Progress(id, how_far));
+            let _ = sender.send(Message::News(id, news));
         },
         cancel,
     );
@@ -225,18 +224,24 @@ impl<'a> Scheduler<'a> {
                 return Vec::new();
             }
         };
-        if self.options.locked && !self.finisher.is_locked(id, &keyed) {
-            self.summary
-                .unlocked
-                .push(self.session.plan.nodes[id].name.to_string());
-        }
         let forced = self.options.force.contains(&id);
         let hit = self.session.look_up(id, &keyed).filter(|_| !forced);
+        let key = hit.as_ref().map_or(keyed.key, |hit| hit.record.key);
+        if self.options.locked && !self.finisher.is_locked(id, &key) {
+            self.refuse(id);
+            return Vec::new();
+        }
         let Some(hit) = hit else {
             self.ready.insert(id, keyed);
             return Vec::new();
         };
         self.settle_cached(id, keyed, hit)
+    }
+
+    /// Notes that a node is not as the lock file has it; nothing that depends on it is looked at.
+    fn refuse(&mut self, id: usize) {
+        let name = &self.session.plan.nodes[id].name;
+        self.summary.unlocked.push(name.to_string());
     }
 
     fn settle_cached(&mut self, id: usize, keyed: Keyed, hit: Hit) -> Vec<usize> {
@@ -261,7 +266,12 @@ impl<'a> Scheduler<'a> {
 
     /// Notes a result; gives the nodes that wait for nothing else.
     fn settle(&mut self, id: usize, settled: Settled) -> Vec<usize> {
-        self.finisher.publish(id, &settled, &mut *self.emit);
+        if self.options.locked && !self.finisher.is_as_locked(id, &settled.record) {
+            self.refuse(id);
+            return Vec::new();
+        }
+        let published = self.finisher.publish(id, &settled, &mut *self.emit);
+        self.summary.unwritten += usize::from(!published);
         self.settled[id] = Some(settled);
         let mut free = Vec::new();
         for dependent in self.dependents.get(&id).cloned().unwrap_or_default() {
@@ -308,22 +318,12 @@ impl<'a> Scheduler<'a> {
             };
             match self.job(id, &keyed) {
                 Ok(job) => {
-                    let name = nodes[id].name.clone();
-                    let forced = self.options.force.contains(&id);
-                    let reason = self.reasons.of(id, &keyed, forced);
-                    (self.emit)(Event::Started {
-                        stage: name.stage,
-                        axes: name.axes,
-                        reason,
-                    });
-                    self.running.insert(
-                        id,
-                        Running {
-                            trajectory,
-                            slots,
-                            keyed,
-                        },
-                    );
+                    let running = Running {
+                        trajectory,
+                        slots,
+                        keyed,
+                    };
+                    self.running.insert(id, running);
                     start(job);
                 }
                 Err(error) => {
@@ -355,7 +355,7 @@ impl<'a> Scheduler<'a> {
             keyed: keyed.clone(),
             as_folder: as_folder.collect(),
             compute: self.session.devices.get(node.device)?,
-            command: text::command(plan, &[]),
+            command: text::command(plan),
             fresh: self.options.force.contains(&id),
         })
     }
@@ -363,18 +363,38 @@ impl<'a> Scheduler<'a> {
     /// Takes one message from a worker.
     fn listen(&mut self, receiver: &Receiver<Message>) {
         match receiver.recv() {
-            Ok(Message::Progress(id, progress)) => {
-                let name = self.session.plan.nodes[id].name.clone();
-                (self.emit)(Event::Progress {
-                    stage: name.stage,
-                    axes: name.axes,
-                    progress,
-                });
-            }
+            Ok(Message::News(id, news)) => self.pass_on(id, news),
             Ok(Message::Ended(id, result)) => self.ended(id, result),
             // Impossible while a worker runs; leaving the loop is the only sane answer.
             Err(_) => self.running.clear(),
         }
+    }
+
+    /// Passes on what a running job tells.
+    fn pass_on(&mut self, id: usize, news: News) {
+        let Some(running) = self.running.get(&id) else {
+            return;
+        };
+        let name = self.session.plan.nodes[id].name.clone();
+        let event = match news {
+            News::Waits(owner) => Event::Note {
+                message: format!("{name}: waiting for {owner}, which is at the same work"),
+            },
+            News::Begins => {
+                let forced = self.options.force.contains(&id);
+                Event::Started {
+                    stage: name.stage,
+                    axes: name.axes,
+                    reason: self.reasons.of(id, &running.keyed, forced),
+                }
+            }
+            News::Progress(progress) => Event::Progress {
+                stage: name.stage,
+                axes: name.axes,
+                progress,
+            },
+        };
+        (self.emit)(event);
     }
 
     fn ended(&mut self, id: usize, result: Result<Done, Box<Failure>>) {
@@ -396,7 +416,7 @@ impl<'a> Scheduler<'a> {
                     keyed: running.keyed,
                     record,
                 };
-                let path = self.finisher.published_at(id);
+                let path = self.finisher.published_at(id, &settled.record);
                 let mut open: BTreeSet<usize> = self.settle(id, settled).into_iter().collect();
                 let (stage, axes) = (name.stage, name.axes);
                 (self.emit)(if done.worked {
@@ -450,14 +470,12 @@ impl<'a> Scheduler<'a> {
         self.failed = true;
         self.summary.failed += 1;
         let name = self.session.plan.nodes[id].name.clone();
-        let rerun = text::command(self.session.plan, &[name.to_string()]);
+        let rerun = text::rerun(self.session.plan, &name.to_string());
         (self.emit)(Event::Failed {
             stage: name.stage,
             axes: name.axes,
             cause: cause.to_owned(),
-            log: failure
-                .filter(|f| !f.tail.is_empty())
-                .map(|f| f.log.clone()),
+            log: failure.map(|f| f.log.clone()),
             tail: failure.map(|f| f.tail.clone()).unwrap_or_default(),
             rerun,
         });
@@ -468,7 +486,12 @@ impl<'a> Scheduler<'a> {
         if self.failed {
             self.summary.failed += self.waiting.len() + self.ready.len();
         }
-        self.finisher.write(&self.settled, &mut *self.emit);
+        // What `--locked` compares with, it does not change.
+        let keep_lock = self.options.locked;
+        let written = self
+            .finisher
+            .write(&self.settled, keep_lock, &mut *self.emit);
+        self.summary.unwritten += usize::from(!written);
     }
 }
 

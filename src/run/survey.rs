@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
-use super::executor::last_failure;
-use super::reasons::Reasons;
+use super::log::last_failure;
+use super::reasons::{self, Reasons};
 use super::resolve::{Hit, Keyed, ResolveError, Session, Settled};
 use super::text;
 use crate::hash::Digest;
@@ -165,6 +165,7 @@ fn stand(
     let mut why = reasons.list(id, &keyed);
     let state = match last_failure(session.store, &keyed.key) {
         Some(failure) => {
+            why.retain(|reason| reason != reasons::NEVER_RUN && reason != reasons::NOT_FINISHED);
             why.insert(0, format!("its last run failed: {failure}"));
             State::Failed
         }
@@ -212,7 +213,7 @@ fn recalled(session: &Session<'_>, id: usize, keyed: &Keyed) -> Result<Option<Re
         out: PathBuf::new(),
         memo: session.store,
         shown: Vec::new(),
-        command: text::command(session.plan, &[]),
+        command: text::command(session.plan),
         pipeline_digest: session.plan.digest,
         progress: &|_| {},
         log: &|_| {},

@@ -60,15 +60,20 @@ pub fn pipeline(plan: &Plan) -> String {
         .into_owned()
 }
 
-/// The command that runs `targets` of a plan again, in canonical form: file, stages, profile, settings in order.
+/// The command that runs a plan again, in canonical form: file from the project root, profile, settings in order.
 /// Nodes and values are quoted where a shell would read them otherwise.
-pub fn command(plan: &Plan, targets: &[String]) -> String {
-    let mut words = vec![
-        "retake".to_owned(),
-        "run".to_owned(),
-        quote(&pipeline(plan)),
-    ];
-    words.extend(targets.iter().map(|target| quote(target)));
+pub fn command(plan: &Plan) -> String {
+    run(plan, &pipeline(plan), None)
+}
+
+/// The command that runs one node of a plan again from the folder that the user is in.
+pub fn rerun(plan: &Plan, node: &str) -> String {
+    run(plan, &plan.file.to_string_lossy(), Some(node))
+}
+
+fn run(plan: &Plan, file: &str, target: Option<&str>) -> String {
+    let mut words = vec!["retake".to_owned(), "run".to_owned(), quote(file)];
+    words.extend(target.map(quote));
     if let Some(profile) = &plan.profile {
         words.extend(["--profile".to_owned(), quote(profile)]);
     }

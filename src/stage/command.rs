@@ -93,6 +93,22 @@ impl Kind for CommandConfig {
                 );
             }
         }
+        for (name, path) in &self.outputs {
+            // Of two outputs that hold each other's bytes, only one could be taken.
+            let mut others = self.outputs.iter().filter(|(other, _)| *other < name);
+            let overlaps = |other: &str| {
+                Path::new(path).starts_with(other) || Path::new(other).starts_with(path)
+            };
+            if let Some((other, _)) = others.find(|(_, other)| overlaps(other)) {
+                faults.push(
+                    Fault::at(
+                        &format!("outputs.{name}"),
+                        format!("`{path}` overlaps the output `{other}`"),
+                    )
+                    .help("let the command write each output to a place of its own"),
+                );
+            }
+        }
         if faults.is_empty() {
             Ok(DataSchema::default())
         } else {
@@ -209,14 +225,15 @@ fn lay_out(scratch: &Path, inputs: &BTreeMap<String, Input>) -> Result<(), Stage
     Ok(())
 }
 
-/// A gathered input: a folder with one entry for each node and an `index.json` that says which is which.
+/// A gathered input: a folder with one entry for each node and an `index.json` that says which is which,
+/// by what enters the key: position and axes, not the name of the stage.
 fn lay_out_gather(place: &Path, nodes: &[InputNode]) -> Result<(), StageError> {
     make_dir(place)?;
     let mut index = Vec::new();
     for (position, node) in nodes.iter().enumerate() {
         let entry = position.to_string();
         link(node.path(), &place.join(&entry))?;
-        index.push(json!({"path": entry, "stage": node.node.stage, "axes": node.node.axes}));
+        index.push(json!({"path": entry, "axes": node.node.axes}));
     }
     let path = place.join("index.json");
     let file = File::create(&path).map_err(|e| StageError::io(&path, e))?;

@@ -107,12 +107,21 @@ impl LockFile {
         class: &'a str,
         node: &'a str,
     ) -> impl Iterator<Item = (&'a str, &'a LockBlock)> {
+        self.classes(profile, node)
+            .filter(move |(other, _)| *other != class)
+    }
+
+    /// A node's blocks by device class, in their order.
+    pub fn classes<'a>(
+        &'a self,
+        profile: Option<&str>,
+        node: &str,
+    ) -> impl Iterator<Item = (&'a str, &'a LockBlock)> {
         let classes = self.blocks.get(profile.unwrap_or(DEFAULT_PROFILE));
         classes
             .into_iter()
             .flatten()
-            .filter(move |(other, _)| *other != class)
-            .filter_map(move |(other, nodes)| Some((other.as_str(), nodes.get(node)?)))
+            .filter_map(move |(class, nodes)| Some((class.as_str(), nodes.get(node)?)))
     }
 
     /// All blocks: (profile, device class, node, block), sorted.

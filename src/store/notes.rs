@@ -1,7 +1,7 @@
 //! What the store keeps beside records: timings, logs, and the keys that nodes had when last seen.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
@@ -34,16 +34,6 @@ impl Store {
     /// Where the log of a key's last attempt is, if there was one.
     pub fn log_path(&self, key: &Digest) -> PathBuf {
         self.root.join("logs").join(format!("{key}.log"))
-    }
-
-    /// Starts the log of an attempt at `key`, in place of the last one's.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn create_log(&self, key: &Digest) -> Result<File, StoreError> {
-        self.folder("logs")?;
-        let path = self.log_path(key);
-        File::create(&path).map_err(|e| StoreError::io(path, e))
     }
 
     /// The keys that the nodes of a pipeline had when they were last computed or found, by node name.

@@ -135,6 +135,11 @@ impl Events {
         self.stages("finished")
     }
 
+    /// Names of the stages that said that they begin, one for each node, sorted.
+    pub fn started(&self) -> Vec<String> {
+        self.stages("started")
+    }
+
     /// Names of the stages that were taken from the store, sorted.
     pub fn cached(&self) -> Vec<String> {
         self.stages("cached")
