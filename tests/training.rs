@@ -328,3 +328,24 @@ fn show_prints_a_row_for_every_metric_and_checkpoint() {
         Some(2)
     );
 }
+
+#[test]
+fn a_stage_that_asks_for_a_gpu_that_is_not_there_is_blocked_and_nothing_else_is() {
+    if retake::device::open(retake::device::DeviceRequest::Cuda(0)).is_ok() {
+        return;
+    }
+    let project = Project::new(TINY);
+    project.edit(
+        "  gan:\n    kind: train\n",
+        "  gan:\n    kind: train\n    device: cuda\n",
+    );
+    project.run(&["flipped", "judge"]);
+    let plan = project.retake(&["plan", "pipeline.yaml"]);
+    assert_eq!(plan.code, Some(0), "{plan:?}");
+    assert!(plan.out.contains("blocked   gan — "), "{}", plan.out);
+    assert!(
+        plan.out.ends_with("3 perhaps, 1 blocked, 4 cached\n"),
+        "{}",
+        plan.out
+    );
+}

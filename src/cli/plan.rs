@@ -43,16 +43,34 @@ pub fn print(opened: &Opened, targets: &[usize], json: bool) -> Result<Vec<Stand
     {
         text += &line(opened, standing, verb(standing.state));
     }
-    let cached = standings
-        .iter()
-        .filter(|standing| standing.state == State::Cached)
-        .count();
-    text += &match standings.len() - cached {
-        0 => format!("nothing to do: {cached} cached\n"),
-        rest => format!("{rest} to run, {cached} cached\n"),
-    };
+    text += &summary(&standings);
     common::print(&text)?;
     Ok(standings)
+}
+
+/// `2 to run, 3 perhaps, 9 cached`; what there is none of is left out.
+fn summary(standings: &[Standing]) -> String {
+    let count = |states: &[State]| {
+        let of_these = standings
+            .iter()
+            .filter(|standing| states.contains(&standing.state));
+        of_these.count()
+    };
+    let cached = count(&[State::Cached]);
+    if cached == standings.len() {
+        return format!("nothing to do: {cached} cached\n");
+    }
+    let counts = [
+        (count(&[State::Stale, State::Failed]), "to run"),
+        (count(&[State::Pending]), "perhaps"),
+        (count(&[State::Blocked]), "blocked"),
+        (cached, "cached"),
+    ];
+    let said = counts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"));
+    format!("{}\n", said.collect::<Vec<_>>().join(", "))
 }
 
 fn verb(state: State) -> &'static str {

@@ -11,10 +11,12 @@ use crate::stage::{Axes, Progress, Status};
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// The run knows what it has to do.
+    /// A node is part of the run. Sent for every node, in plan order, before anything else.
     Planned {
-        /// nodes in all
-        nodes: usize,
+        /// the stage
+        stage: String,
+        /// its point in the matrix
+        axes: Axes,
     },
     /// A node's result was taken from the store.
     Cached {

@@ -71,7 +71,13 @@ pub fn run(
 ) -> Summary {
     let begun = Instant::now();
     let order = session.plan.upstream(targets);
-    emit(Event::Planned { nodes: order.len() });
+    for &id in &order {
+        let name = session.plan.nodes[id].name.clone();
+        emit(Event::Planned {
+            stage: name.stage,
+            axes: name.axes,
+        });
+    }
     let mut summary = Summary::default();
     for round in 1..=ROUNDS {
         let before = summary.ran;

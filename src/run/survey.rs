@@ -138,6 +138,10 @@ fn stand(
         Err(error @ ResolveError::NoOutput { .. }) => {
             return Ok(not_cached(State::Failed, None, vec![error.to_string()]));
         }
+        // A stage's own `device:` that this machine lacks concerns that stage alone.
+        Err(error @ ResolveError::Device(_)) => {
+            return Ok(not_cached(State::Blocked, None, vec![error.to_string()]));
+        }
         other => other?,
     };
     if let Some(Hit { record, borrowed }) = session.look_up(id, &keyed) {
