@@ -142,7 +142,7 @@ fn shapes_that_do_not_fit_point_into_the_model() {
     assert_eq!(path, "model.networks.classifier");
     assert_eq!(
         message,
-        "the classifier gives [7], but the data's classes are [3]"
+        "the classifier gives [7], but must give a score for each of the data's classes: [3]"
     );
 }
 
