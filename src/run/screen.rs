@@ -30,7 +30,7 @@ impl Screen {
         if self.verbosity == Verbosity::Quiet {
             return;
         }
-        let style = ProgressStyle::with_template("{prefix} {bar:24} {eta} {msg}");
+        let style = ProgressStyle::with_template("{prefix} {bar:24} {eta} {wide_msg}");
         let bar = self.bars.add(ProgressBar::new(0));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(name.clone());
