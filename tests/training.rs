@@ -1,12 +1,13 @@
 //! Training through the binary: what is continued, what is taken from before, and equal bytes.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Project, said};
+use crate::support::{Project, files, said};
 
 /// A GAN on 8×8 images that trains in a fraction of a second, with everything around it.
 const TINY: &str = "\
@@ -222,14 +223,18 @@ fn a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_bytes() {
     whole.run(&settings);
     let killed = Project::new(TINY);
     let mut kills = 0;
-    for pause in [300, 500, 700] {
+    // Killed while it trains: as soon as so many parts (epochs, mostly) are stored.
+    for stored in [3, 12, 25] {
         let mut args = vec!["run", "pipeline.yaml"];
         args.extend(settings);
         let mut child = killed.command(&args).stderr(Stdio::null()).spawn().unwrap();
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_millis(pause) && child.try_wait().unwrap().is_none()
-        {
-            std::thread::sleep(Duration::from_millis(5));
+        let parts = || {
+            let records = files(&killed.path(".retake/records"));
+            let part = |path: &&PathBuf| path.to_string_lossy().ends_with(".part.json");
+            records.iter().filter(part).count()
+        };
+        while parts() < stored && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
         }
         kills += usize::from(child.try_wait().unwrap().is_none());
         // SIGKILL: nothing of the process gets to tidy up.
