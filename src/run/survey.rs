@@ -196,6 +196,9 @@ fn unknown_inputs(session: &Session<'_>, id: usize, settled: &[Option<Settled>])
 /// The record that a run would put together from parts in the store, without storing it.
 fn recalled(session: &Session<'_>, id: usize, keyed: &Keyed) -> Result<Option<Record>, StageError> {
     let node = &session.plan.nodes[id];
+    if !node.config.recalls() {
+        return Ok(None);
+    }
     let compute = session.devices.get(node.device).map_err(failed)?;
     let mut inputs = keyed.inputs.clone();
     for input in inputs.values_mut().flat_map(|input| &mut input.nodes) {

@@ -128,6 +128,10 @@ impl Kind for EvaluateConfig {
         }
     }
 
+    fn recalls(&self) -> bool {
+        true
+    }
+
     fn recall(&self, ctx: &StageCtx<'_>, memo: &dyn Memo) -> Result<Option<Outcome>, StageError> {
         let targets = self.targets(ctx)?;
         self.assemble(ctx, &targets, memo)

@@ -244,6 +244,11 @@ pub trait Kind: Serialize + DeserializeOwned + schemars::JsonSchema + Clone + Se
         None
     }
 
+    /// Whether [`Kind::recall`] can ever succeed: only then are a missing node's inputs read for it.
+    fn recalls(&self) -> bool {
+        false
+    }
+
     /// Puts the node's outputs together from parts that the memo already holds, without computing.
     /// `None`: something is missing and [`Kind::run`] is needed. Used by `plan` as well as by `run`.
     fn recall(&self, ctx: &StageCtx<'_>, memo: &dyn Memo) -> Result<Option<Outcome>, StageError> {

@@ -103,6 +103,8 @@ macro_rules! kinds {
             pub fn shows_upstream(&self) -> bool { match self { $(Self::$variant(c) => c.shows_upstream()),+ } }
             /// See [`Kind::publishes`].
             pub fn publishes(&self) -> Option<&str> { match self { $(Self::$variant(c) => c.publishes()),+ } }
+            /// See [`Kind::recalls`].
+            pub fn recalls(&self) -> bool { match self { $(Self::$variant(c) => c.recalls()),+ } }
             /// See [`Kind::recall`].
             pub fn recall(&self, ctx: &StageCtx<'_>, memo: &dyn Memo) -> Result<Option<Outcome>, StageError> {
                 match self { $(Self::$variant(c) => c.recall(ctx, memo)),+ }

@@ -134,6 +134,10 @@ impl Kind for SampleConfig {
         }
     }
 
+    fn recalls(&self) -> bool {
+        true
+    }
+
     fn recall(&self, ctx: &StageCtx<'_>, memo: &dyn Memo) -> Result<Option<Outcome>, StageError> {
         let target = self.target(ctx)?;
         if matches!(target, Target::Nothing) {

@@ -92,6 +92,10 @@ impl Kind for TrainConfig {
         self.epochs
     }
 
+    fn recalls(&self) -> bool {
+        true
+    }
+
     fn recall(&self, ctx: &StageCtx<'_>, memo: &dyn Memo) -> Result<Option<Outcome>, StageError> {
         outcome::assemble(self, &Ledger::new(memo, ctx.trajectory))
     }
