@@ -45,10 +45,9 @@ impl Learner {
             .filter(|(name, _)| rates.contains_key(*name));
         let optimisers = trained
             .map(|(name, network)| {
-                Ok((
-                    name.clone(),
-                    Optimiser::new(optimiser, network.parameters())?,
-                ))
+                let parameters = network.parameters().iter();
+                let named = parameters.map(|p| (p.name.as_str(), p.var.as_tensor()));
+                Ok((name.clone(), Optimiser::new(optimiser, named)?))
             })
             .collect::<Result<_, TrainError>>()?;
         Ok(Self {

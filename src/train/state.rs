@@ -1,17 +1,18 @@
 //! The full resume state of a training run, as safetensors.
 //!
-//! Tensors are `<network>.<parameter or buffer>` and `optimiser.<network>.<moment>.<parameter>`; counters are JSON
+//! Tensors are `<network>.<parameter or buffer>` and `optimiser.<network>.<kept>.<parameter>`; counters are JSON
 //! in the file's metadata. Everything is restored exactly.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Tensor};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::error::TrainError;
+use super::in_place::assign;
 use super::learner::Learner;
 
 /// The key of the counters in the file's `__metadata__`.
@@ -36,13 +37,13 @@ impl Learner {
             reason,
         };
         let mut tensors = Vec::new();
-        for (name, var) in self.tensors() {
-            let values = var
-                .as_detached_tensor()
+        for (name, tensor) in self.tensors() {
+            let values = tensor
+                .detach()
                 .to_dtype(DType::F32)?
                 .flatten_all()?
                 .to_vec1::<f32>()?;
-            tensors.push((name, var.dims().to_vec(), values));
+            tensors.push((name, tensor.dims().to_vec(), values));
         }
         let mut views = Vec::new();
         for (name, shape, values) in &tensors {
@@ -84,16 +85,16 @@ impl Learner {
         let counters: Counters =
             serde_json::from_str(counters).map_err(|error| damaged(error.to_string()))?;
         let saved = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
-        for (name, var) in self.tensors() {
+        for (name, tensor) in self.tensors() {
             let view = saved
                 .tensor(&name)
                 .map_err(|error| damaged(format!("{name}: {error}")))?;
-            if view.dtype() != Dtype::F32 || view.shape() != var.dims() {
+            if view.dtype() != Dtype::F32 || view.shape() != tensor.dims() {
                 return Err(damaged(format!(
                     "`{name}` is {:?} {:?}, expected f32 {:?}",
                     view.dtype(),
                     view.shape(),
-                    var.dims()
+                    tensor.dims()
                 )));
             }
             let (numbers, _) = view.data().as_chunks::<4>();
@@ -101,7 +102,8 @@ impl Learner {
                 .iter()
                 .map(|bytes| f32::from_le_bytes(*bytes))
                 .collect();
-            var.set(&Tensor::from_vec(values, var.dims(), var.device())?.to_dtype(var.dtype())?)?;
+            let values = Tensor::from_vec(values, tensor.dims(), tensor.device())?;
+            assign(tensor, &values.to_dtype(tensor.dtype())?)?;
         }
         self.steps = counters.steps;
         self.samples = counters.samples;
@@ -115,14 +117,17 @@ impl Learner {
     }
 
     /// Every tensor that training changes, by its name in the file, in order.
-    fn tensors(&self) -> Vec<(String, &Var)> {
+    fn tensors(&self) -> Vec<(String, &Tensor)> {
         let networks = self.model.networks.iter().flat_map(|(name, network)| {
             let all = network.parameters().iter().chain(network.buffers());
-            all.map(move |tensor| (format!("{name}.{}", tensor.name), &tensor.var))
+            all.map(move |tensor| {
+                let full = format!("{name}.{}", tensor.name);
+                (full, tensor.var.as_tensor())
+            })
         });
         let moments = self.optimisers.iter().flat_map(|(name, optimiser)| {
             let state = optimiser.state().into_iter();
-            state.map(move |(moment, var)| (format!("optimiser.{name}.{moment}"), var))
+            state.map(move |(kept, tensor)| (format!("optimiser.{name}.{kept}"), tensor))
         });
         networks.chain(moments).collect()
     }
