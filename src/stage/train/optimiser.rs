@@ -78,7 +78,7 @@ pub struct Constants {
 impl Constants {
     /// With the defaults of `optimiser` put in, and without what is off by default and not switched on, so
     /// that two spellings of one optimiser are the same. `betas` are the task's.
-    pub(super) fn filled(self, optimiser: OptimiserName, betas: (f64, f64)) -> Self {
+    pub fn filled(self, optimiser: OptimiserName, betas: (f64, f64)) -> Self {
         let number = |value: Option<f64>, default: f64| value.or(Some(default));
         let on = |value: Option<bool>| value.filter(|&on| on);
         let nonzero = |value: Option<f64>| value.filter(|&value| value != 0.0);
@@ -114,7 +114,7 @@ impl Constants {
     }
 
     /// The optimiser with these constants.
-    pub(super) fn spec(&self, optimiser: OptimiserName) -> OptimiserSpec {
+    pub fn spec(&self, optimiser: OptimiserName) -> OptimiserSpec {
         let weight_decay = self.weight_decay.unwrap_or(0.0);
         let momentum = self.momentum.unwrap_or(0.0);
         let adam = |weight_decay: WeightDecay| {
@@ -148,7 +148,7 @@ impl Constants {
     }
 
     /// What is wrong with them for `optimiser`.
-    pub(super) fn faults(&self, optimiser: OptimiserName) -> Vec<Fault> {
+    pub fn faults(&self, optimiser: OptimiserName) -> Vec<Fault> {
         let takes = optimiser.takes();
         let foreign = self
             .written()
