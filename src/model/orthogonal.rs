@@ -42,7 +42,9 @@ fn gram_schmidt(vectors: &mut [Vec<f64>]) {
             let (done, following) = panel.split_at_mut(at + 1);
             let unit = &mut done[at];
             let length = inner(unit, unit).sqrt();
-            unit.iter_mut().for_each(|x| *x /= length);
+            for x in unit.iter_mut() {
+                *x /= length;
+            }
             for vector in following {
                 project_out(vector, unit);
             }

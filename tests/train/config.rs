@@ -165,7 +165,7 @@ fn constants_of_another_optimiser_are_faults() {
     );
     assert_eq!(
         found(json!({"optimiser": "adamw", "weight_decay": -1})),
-        one("weight_decay", "must be at least 0, not -1")
+        one("weight_decay", "weight decay must be at least 0, not -1")
     );
 }
 

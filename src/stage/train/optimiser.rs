@@ -78,6 +78,7 @@ pub struct Constants {
 impl Constants {
     /// With the defaults of `optimiser` put in, and without what is off by default and not switched on, so
     /// that two spellings of one optimiser are the same. `betas` are the task's.
+    #[must_use]
     pub fn filled(self, optimiser: OptimiserName, betas: (f64, f64)) -> Self {
         let number = |value: Option<f64>, default: f64| value.or(Some(default));
         let on = |value: Option<bool>| value.filter(|&on| on);
@@ -236,7 +237,7 @@ impl Constants {
         require(
             decay.is_finite() && decay >= 0.0,
             "weight_decay",
-            format!("must be at least 0, not {decay}"),
+            format!("weight decay must be at least 0, not {decay}"),
         );
         faults
     }
