@@ -39,7 +39,6 @@ impl Learner {
         let mut tensors = Vec::new();
         for (name, tensor) in self.tensors() {
             let values = tensor
-                .detach()
                 .to_dtype(DType::F32)?
                 .flatten_all()?
                 .to_vec1::<f32>()?;
@@ -120,14 +119,11 @@ impl Learner {
     fn tensors(&self) -> Vec<(String, &Tensor)> {
         let networks = self.model.networks.iter().flat_map(|(name, network)| {
             let all = network.parameters().iter().chain(network.buffers());
-            all.map(move |tensor| {
-                let full = format!("{name}.{}", tensor.name);
-                (full, tensor.var.as_tensor())
-            })
+            all.map(move |owned| (format!("{name}.{}", owned.name), owned.value.tensor()))
         });
         let moments = self.optimisers.iter().flat_map(|(name, optimiser)| {
             let state = optimiser.state().into_iter();
-            state.map(move |(kept, tensor)| (format!("optimiser.{name}.{kept}"), tensor))
+            state.map(move |(moment, tensor)| (format!("optimiser.{name}.{moment}"), tensor))
         });
         networks.chain(moments).collect()
     }

@@ -24,7 +24,7 @@ fn start(init: Init, seed: u64) -> Vec<(String, Vec<f32>)> {
     let parameters = built.parameters().iter();
     parameters
         .map(|p| {
-            let values = p.var.flatten_all().unwrap().to_vec1().unwrap();
+            let values = p.value.tensor().flatten_all().unwrap().to_vec1().unwrap();
             (p.name.clone(), values)
         })
         .collect()

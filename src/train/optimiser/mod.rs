@@ -90,10 +90,10 @@ impl Optimiser {
     ) -> Result<Self> {
         let names = spec.state();
         let slot = |(name, parameter): (&str, &Tensor)| {
-            let state = names.iter().map(|_| parameter.detach().zeros_like());
+            let state = names.iter().map(|_| parameter.zeros_like());
             Ok(Slot {
                 name: name.to_owned(),
-                parameter: parameter.detach(),
+                parameter: parameter.clone(),
                 state: state.collect::<Result<_>>()?,
             })
         };
@@ -154,7 +154,7 @@ impl Optimiser {
 impl Slot {
     /// Makes a step in candle's operations.
     fn update(&self, rule: &dyn Rule, gradient: &Tensor) -> Result<()> {
-        let gradient = gradient.detach().to_dtype(self.parameter.dtype())?;
+        let gradient = gradient.to_dtype(self.parameter.dtype())?;
         let (parameter, state) = rule.composite(&self.parameter, &self.state, &gradient)?;
         assign(&self.parameter, &parameter)?;
         self.state
