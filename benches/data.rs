@@ -148,19 +148,17 @@ fn ahead_of_steps(bencher: Bencher<'_, '_>, milliseconds: u64) {
     };
     let batches = Batches::new(Arc::new(source), 7, BATCH, true);
     let step = Duration::from_millis(milliseconds);
-    bencher
-        .counter(ItemsCount::new(IMAGES))
-        .bench_local(|| {
-            for batch in batches.prefetch(0, 0) {
-                let _ = black_box(batch);
-                rayon::broadcast(|_| {
-                    let start = Instant::now();
-                    while start.elapsed() < step {
-                        std::hint::spin_loop();
-                    }
-                });
-            }
-        });
+    bencher.counter(ItemsCount::new(IMAGES)).bench_local(|| {
+        for batch in batches.prefetch(0, 0) {
+            let _ = black_box(batch);
+            rayon::broadcast(|_| {
+                let start = Instant::now();
+                while start.elapsed() < step {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+    });
 }
 
 /// The order of an epoch.
