@@ -36,6 +36,17 @@ impl CustomOp2 for DataGradient {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        map: &candle_core::CudaStorage,
+        map_layout: &Layout,
+        weight: &candle_core::CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::data_gradient(&self.0, (map, map_layout), (weight, weight_layout))
+    }
+
     fn bwd(
         &self,
         map: &Tensor,

@@ -36,6 +36,17 @@ impl CustomOp2 for Forward {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        image: &candle_core::CudaStorage,
+        image_layout: &Layout,
+        weight: &candle_core::CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::forward(&self.0, (image, image_layout), (weight, weight_layout))
+    }
+
     fn bwd(
         &self,
         image: &Tensor,

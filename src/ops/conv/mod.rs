@@ -3,6 +3,8 @@
 //! Three operations, each one's derivative made of the others: [`forward`], [`data_gradient`] (which is
 //! transposed convolution) and [`weight_gradient`]. Any order of differentiation works.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod data_gradient;
 mod forward;
 mod geometry;
@@ -10,12 +12,12 @@ pub(super) mod reference;
 mod weight_gradient;
 mod windows;
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 pub use geometry::{Conv, Padding};
 
 use super::bias::add_bias;
-use super::dispatch::has_kernel;
+use super::dispatch;
 use geometry::Geometry;
 
 /// Cross-correlation of `x` (N, C, H, W) with `weight` (O, C / groups, kh, kw), plus `bias` (O).
@@ -56,4 +58,10 @@ pub fn conv_transpose2d(
         reference::conv_transpose2d(x, weight, conv, output_padding)?
     };
     add_bias(y, bias)
+}
+
+/// Whether the three operations apply to `x`; where they do not, the reference does.
+fn has_kernel(x: &Tensor) -> bool {
+    let cuda_types = [DType::F32, DType::F64, DType::F16, DType::BF16];
+    dispatch::has_kernel(x) || (x.device().is_cuda() && cuda_types.contains(&x.dtype()))
 }

@@ -40,6 +40,17 @@ impl CustomOp2 for WeightGradient {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        image: &candle_core::CudaStorage,
+        image_layout: &Layout,
+        map: &candle_core::CudaStorage,
+        map_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::weight_gradient(&self.0, (image, image_layout), (map, map_layout))
+    }
+
     fn bwd(
         &self,
         image: &Tensor,
