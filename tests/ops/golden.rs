@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{Result, Tensor, Var};
 use retake::ops::{self, Conv, Padding};
 
-use super::assert_close;
+use super::{assert_close, device};
 
 /// The script's `numbers`.
 fn numbers(salt: usize, shape: &[usize]) -> Tensor {
@@ -13,7 +13,7 @@ fn numbers(salt: usize, shape: &[usize]) -> Tensor {
     let values: Vec<f32> = (0..count)
         .map(|k| ((k * 7919 + salt * 104_729) % 2048) as f32 / 1024.0 - 1.0)
         .collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    Tensor::from_vec(values, shape, &device()).unwrap()
 }
 
 /// Calls `function` with `numbers(1)`, `numbers(2)` … of the shapes; compares its result and the
@@ -39,7 +39,7 @@ fn check(name: &str, shapes: &[&[usize]], function: impl Fn(&[Tensor]) -> Result
     let computed: Vec<&Tensor> = std::iter::once(&y).chain(gradients).collect();
     assert_eq!(computed.len(), recorded.len());
     for (computed, recorded) in computed.into_iter().zip(recorded) {
-        let recorded = Tensor::from_slice(recorded, computed.shape(), &Device::Cpu).unwrap();
+        let recorded = Tensor::from_slice(recorded, computed.shape(), &device()).unwrap();
         assert_close(computed, &recorded, 1e-5);
     }
 }
@@ -104,7 +104,7 @@ fn losses_agree_with_pytorch() {
         ops::bce_with_logits(&(&a[0] * 30.0)?, &targets)
     });
     check("cross_entropy", &[&[3, 4]], |a| {
-        let classes = Tensor::new(&[0_u32, 3, 1], &Device::Cpu)?;
+        let classes = Tensor::new(&[0_u32, 3, 1], &device())?;
         ops::cross_entropy(&(&a[0] * 4.0)?, &classes)
     });
 }

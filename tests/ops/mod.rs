@@ -2,21 +2,38 @@
 //! independence of both from the number of threads.
 
 mod conv;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod golden;
 mod math;
 mod second_order;
 mod threads;
 mod values;
 
+use std::sync::OnceLock;
+
 use candle_core::{DType, Device, Result, Tensor, Var};
 use retake::rng::Stream;
+
+/// Names the device that the tests of operations make their tensors on, as `--device` does.
+const TEST_DEVICE: &str = "RETAKE_TEST_DEVICE";
+
+/// The CPU, unless [`TEST_DEVICE`] is set.
+fn device() -> Device {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    let open = || match std::env::var(TEST_DEVICE) {
+        Ok(name) => retake::device::open(name.parse().unwrap()).unwrap().device,
+        Err(_) => Device::Cpu,
+    };
+    DEVICE.get_or_init(open).clone()
+}
 
 /// Standard normal numbers of a shape, from a named stream.
 fn normal(purpose: &str, shape: impl Into<candle_core::Shape>, dtype: DType) -> Tensor {
     let shape = shape.into();
     let mut stream = Stream::new(1, purpose, 0);
     let values: Vec<f64> = (0..shape.elem_count()).map(|_| stream.normal()).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu)
+    Tensor::from_vec(values, shape, &device())
         .and_then(|tensor| tensor.to_dtype(dtype))
         .unwrap()
 }
@@ -76,8 +93,7 @@ fn check_gradients(arguments: &[Tensor], function: impl Fn(&[Tensor]) -> Result<
                 let mut values = base.clone();
                 values[at] += by;
                 let mut arguments = arguments.to_vec();
-                arguments[number] =
-                    Tensor::from_vec(values, argument.shape(), &Device::Cpu).unwrap();
+                arguments[number] = Tensor::from_vec(values, argument.shape(), &device()).unwrap();
                 scalar(&arguments).unwrap().to_scalar::<f64>().unwrap()
             };
             let difference = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);

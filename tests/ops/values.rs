@@ -1,13 +1,13 @@
 //! Everything but the convolutions: values against known numbers and references, gradients against
 //! differences.
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use retake::ops::{self, Padding, reference};
 
-use super::{assert_close, check_gradients, normal, values};
+use super::{assert_close, check_gradients, device, normal, values};
 
 fn vector(values: &[f64]) -> Tensor {
-    Tensor::new(values, &Device::Cpu).unwrap()
+    Tensor::new(values, &device()).unwrap()
 }
 
 #[test]
@@ -174,8 +174,8 @@ fn softmax_is_stable_and_has_the_gradients_of_differences() {
 fn binary_cross_entropy_is_finite_at_any_logit() {
     for logit in [-1e4_f32, -100.0, -17.0, 0.0, 17.0, 100.0, 1e4] {
         for target in [0.0_f32, 1.0] {
-            let x = Var::new(&[logit], &Device::Cpu).unwrap();
-            let y = Tensor::new(&[target], &Device::Cpu).unwrap();
+            let x = Var::new(&[logit], &device()).unwrap();
+            let y = Tensor::new(&[target], &device()).unwrap();
             let loss = ops::bce_with_logits(&x, &y).unwrap();
             let x64 = f64::from(logit);
             let expected = x64.max(0.0) - x64 * f64::from(target) + (-x64.abs()).exp().ln_1p();
@@ -200,7 +200,7 @@ fn losses_have_the_gradients_of_differences() {
     check_gradients(&both, |a| ops::bce_with_logits(&a[0], &a[1]));
     check_gradients(&both, |a| ops::mse(&a[0], &a[1]));
     check_gradients(&both, |a| ops::l1(&a[0], &a[1]));
-    let classes = Tensor::new(&[0_u32, 3, 1], &Device::Cpu).unwrap();
+    let classes = Tensor::new(&[0_u32, 3, 1], &device()).unwrap();
     check_gradients(&both[..1], |a| ops::cross_entropy(&a[0], &classes));
     let rows = logits.to_vec2::<f64>().unwrap();
     let expected: f64 = [0, 3, 1]
