@@ -96,6 +96,7 @@
 //! Change what a kind computes, and its [`VERSION`](stage::Kind::VERSION) goes up by one: that is in
 //! the key, and everything made by the old code is then made again.
 
+pub mod autograd;
 pub mod cli;
 pub mod data;
 pub mod device;

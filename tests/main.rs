@@ -8,13 +8,15 @@
 
 mod bad;
 mod cache;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod data;
 mod evaluate;
 mod language;
 mod layers;
 mod metric;
 mod model;
-mod ops;
+
 mod pipelines;
 mod readme;
 mod report;

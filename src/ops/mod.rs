@@ -3,9 +3,8 @@
 //! Each operation is one file that holds its CPU kernel, its derivative and a *reference*: the same
 //! function composed of candle's primitives. The kernels run for `f32` and `f64` on the CPU, those of
 //! convolution also on NVIDIA GPUs; any other device or type takes the reference, which is the seam
-//! where CUDA kernels go. Derivatives are
-//! expressed in differentiable operations wherever that is possible; where it is not (batch norm), a
-//! second derivative is an error, never silently zero.
+//! where CUDA kernels go. Derivatives are expressed in differentiable operations wherever that is
+//! possible; where it is not (batch norm), a second derivative is an error, never silently zero.
 //!
 //! Work is divided by the shape of the problem alone and reduced in a fixed order, so results do not
 //! depend on the number of threads. Transcendental functions are our own ([`math`]), so results do not
@@ -14,6 +13,7 @@
 //! A gradient that nobody asked for is not computed: pass a frozen network's parameters detached.
 
 mod activation;
+mod arithmetic;
 mod batch_norm;
 mod bias;
 mod conv;
@@ -25,6 +25,7 @@ pub mod math;
 mod pool;
 mod real;
 mod reduce;
+mod shape;
 mod softmax;
 mod transpose;
 mod upsample;
@@ -38,11 +39,8 @@ pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use softmax::{log_softmax, softmax};
 pub use upsample::upsample_nearest2d;
 
-/// The operations composed of candle's primitives: slow, plain, differentiable to any order. What the
-/// kernels are tested against, and what runs where there is no kernel.
+/// Operations composed of simpler ones: slow, plain, right to any order. What kernels are tested against, and what
+/// runs where there is no kernel.
 pub mod reference {
-    pub use super::activation::reference::{leaky_relu, relu, sigmoid, tanh};
     pub use super::batch_norm::reference::batch_norm_train;
-    pub use super::conv::reference::{conv_transpose2d, conv2d};
-    pub use super::pool::reference::{avg_pool2d, max_pool2d};
 }

@@ -5,11 +5,10 @@
 //! updated discriminator says of the same fakes. Networks that take a `condition` get the real
 //! images' labels, for real and fake images alike (Mirza & Osindero 2014).
 
-use candle_core::Tensor;
-
 use super::error::TrainError;
 use super::learner::Learner;
 use super::{Step, Task, not_finite};
+use crate::autograd::Value;
 use crate::data::Batch;
 use crate::loss::GanLoss;
 use crate::model::{Inputs, Mode, Network};
@@ -33,7 +32,7 @@ pub struct Gan {
 
 impl Gan {
     /// z (N, latent), standard normal.
-    fn noise(&self, learner: &Learner, samples: usize) -> Result<Tensor, TrainError> {
+    fn noise(&self, learner: &Learner, samples: usize) -> Result<Value, TrainError> {
         let latent = learner.model.header.dims.latent;
         let mut z = vec![0.0; samples * latent];
         for (row, counter) in z.chunks_exact_mut(latent.max(1)).zip(learner.samples..) {
@@ -67,9 +66,9 @@ impl Task for Gan {
             classes => Some(learner.tensor(&batch.labels, &[samples, classes])?),
         };
         let first_sample = learner.samples;
-        let inputs = |network: &Network, name: &str, tensor: &Tensor, pass: u64| {
+        let inputs = |network: &Network, name: &str, value: &Value, pass: u64| {
             let inputs = Inputs::new()
-                .with(name, tensor)
+                .with(name, value)
                 .noise(self.seed, first_sample + pass * PASS);
             match &condition {
                 Some(condition) if network.takes("condition") => {
@@ -94,7 +93,7 @@ impl Task for Gan {
             discriminator.forward(&inputs(discriminator, "image", &seen, 1)?, Mode::Train)?;
         let loss_real = self.loss.real(&real_logits)?;
         let loss_fake = self.loss.fake(&fake_logits)?;
-        let loss_d = (&loss_real + &loss_fake)?;
+        let loss_d = loss_real.add(&loss_fake)?;
         let (d_real, d_fake, d) = (scalar(&loss_real)?, scalar(&loss_fake)?, scalar(&loss_d)?);
         if let Some(diverged) = not_finite(&[
             ("loss_d_real", d_real),
@@ -105,7 +104,7 @@ impl Task for Gan {
         }
         let accuracy_real = share(&real_logits, |logit| logit > 0.0)?;
         let accuracy_fake = share(&fake_logits, |logit| logit < 0.0)?;
-        let norm_d = learner.descend(DISCRIMINATOR, &loss_d)?.norm;
+        let norm_d = learner.descend(DISCRIMINATOR, loss_d)?.norm;
         if let Some(diverged) = not_finite(&[("grad_norm_discriminator", norm_d)]) {
             return Ok(diverged);
         }
@@ -118,7 +117,7 @@ impl Task for Gan {
         if let Some(diverged) = not_finite(&[("loss_g", g)]) {
             return Ok(diverged);
         }
-        let norm_g = learner.descend(GENERATOR, &loss_g)?.norm;
+        let norm_g = learner.descend(GENERATOR, loss_g)?.norm;
         if let Some(diverged) = not_finite(&[("grad_norm_generator", norm_g)]) {
             return Ok(diverged);
         }
@@ -139,13 +138,13 @@ impl Task for Gan {
     }
 }
 
-fn scalar(loss: &Tensor) -> Result<f32, TrainError> {
-    Ok(loss.detach().to_scalar::<f32>()?)
+fn scalar(loss: &Value) -> Result<f32, TrainError> {
+    Ok(loss.tensor().to_scalar::<f32>()?)
 }
 
 /// The share of `logits` that are `right`, in [0, 1].
-fn share(logits: &Tensor, right: impl Fn(f32) -> bool) -> Result<f32, TrainError> {
-    let logits = logits.detach().flatten_all()?.to_vec1::<f32>()?;
+fn share(logits: &Value, right: impl Fn(f32) -> bool) -> Result<f32, TrainError> {
+    let logits = logits.tensor().flatten_all()?.to_vec1::<f32>()?;
     let count = logits.iter().filter(|&&logit| right(logit)).count();
     Ok(count as f32 / logits.len() as f32)
 }
