@@ -16,7 +16,7 @@ mod language;
 mod layers;
 mod metric;
 mod model;
-
+mod ops;
 mod pipelines;
 mod readme;
 mod report;
