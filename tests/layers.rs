@@ -69,7 +69,12 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
 ];
 
 /// Files that may hold `unsafe`.
-const UNSAFE: &[&str] = &["data/pack/reader.rs", "device.rs", "ops/gemm.rs"];
+const UNSAFE: &[&str] = &[
+    "data/pack/reader.rs",
+    "device.rs",
+    "ops/conv/cuda/mod.rs",
+    "ops/gemm.rs",
+];
 
 #[test]
 fn the_source_keeps_to_its_layers() {

@@ -73,18 +73,7 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
             format!("a learning rate must be greater than 0, not {rate}"),
         );
     }
-    for (index, beta) in [config.betas.0, config.betas.1].into_iter().enumerate() {
-        require(
-            (0.0..1.0).contains(&beta),
-            &format!("betas.{index}"),
-            format!("a decay rate must be at least 0 and less than 1, not {beta}"),
-        );
-    }
-    require(
-        config.eps.is_finite() && config.eps > 0.0,
-        "eps",
-        format!("must be greater than 0, not {}", config.eps),
-    );
+    faults.extend(config.constants.faults(config.optimiser));
     let fits = match config.task {
         TaskName::Gan => config.loss.gan().is_some(),
         TaskName::Classifier => {
@@ -94,7 +83,9 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
             )
         }
     };
-    require(fits, "loss", "no loss of a GAN: expected bce".to_owned());
+    if !fits {
+        faults.push(Fault::at("loss", "no loss of a GAN: expected bce"));
+    }
     faults
 }
 

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Serialize};
 
+use super::optimiser::{Constants, OptimiserName};
 use crate::loss::GanLoss;
 use crate::model::{Init, ModelRef};
 use crate::train::OptimiserSpec;
@@ -34,10 +35,9 @@ pub struct TrainConfig {
     pub optimiser: OptimiserName,
     /// learning rate by network
     pub lr: BTreeMap<String, f64>,
-    /// decay rates of Adam's moments
-    pub betas: (f64, f64),
-    /// added to Adam's denominator
-    pub eps: f64,
+    /// the optimiser's other constants
+    #[serde(flatten)]
+    pub constants: Constants,
     /// what parameters start from
     pub init: Init,
     /// length of the noise vector z; of generators only
@@ -97,15 +97,6 @@ impl LossName {
     }
 }
 
-/// A rule of parameter updates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimiserName {
-    /// Kingma & Ba 2015, as `PyTorch` defines it
-    #[default]
-    Adam,
-}
-
 /// A number format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -118,12 +109,7 @@ pub enum Precision {
 impl TrainConfig {
     /// The optimiser with its constants.
     pub(super) fn optimiser(&self) -> OptimiserSpec {
-        match self.optimiser {
-            OptimiserName::Adam => OptimiserSpec::Adam {
-                betas: self.betas,
-                eps: self.eps,
-            },
-        }
+        self.constants.spec(self.optimiser)
     }
 }
 
@@ -154,8 +140,21 @@ struct Written {
     lr: Option<Rates>,
     /// Decay rates of Adam's two moments, each in [0, 1). Default [0.5, 0.999] for a GAN, else [0.9, 0.999].
     betas: Option<(f64, f64)>,
-    /// Added to Adam's denominator. Default 1e-8.
+    /// Decay rate of `RMSprop`'s averages, in [0, 1). Default 0.99.
+    alpha: Option<f64>,
+    /// Added to the denominator of Adam, `AdamW` and `RMSprop`. Default 1e-8.
     eps: Option<f64>,
+    /// Whether `RMSprop` scales by the gradients' deviation rather than their size. Default false.
+    centered: Option<bool>,
+    /// Share of the last update in the next, in [0, 1); of `RMSprop` and SGD. Default 0.
+    momentum: Option<f64>,
+    /// What momentum takes off the gradient, in [0, 1]; of SGD. Default 0.
+    dampening: Option<f64>,
+    /// Whether SGD's step looks ahead of its momentum (Nesterov). Default false.
+    nesterov: Option<bool>,
+    /// How strongly weights are drawn towards 0, at least 0: by an L2 penalty, of `AdamW` apart from the
+    /// gradient. Default 0, of `AdamW` 0.01.
+    weight_decay: Option<f64>,
     /// What parameters start from. Default `dcgan` for a GAN, `kaiming` for a classifier.
     init: Option<Init>,
     /// Length of the noise vector z, at least 1; of GANs only. Default 100.
@@ -212,6 +211,16 @@ impl From<Written> for TrainConfig {
             Some(Rates::Same(rate)) => lr.extend(everywhere(rate)),
             Some(Rates::Each(rates)) => lr.extend(rates),
         }
+        let constants = Constants {
+            betas: written.betas,
+            alpha: written.alpha,
+            eps: written.eps,
+            centered: written.centered,
+            momentum: written.momentum,
+            dampening: written.dampening,
+            nesterov: written.nesterov,
+            weight_decay: written.weight_decay,
+        };
         Self {
             task: written.task,
             model: written.model,
@@ -222,8 +231,7 @@ impl From<Written> for TrainConfig {
             drop_last: written.drop_last,
             optimiser: written.optimiser,
             lr,
-            betas: written.betas.unwrap_or(defaults.betas),
-            eps: written.eps.unwrap_or(1e-8),
+            constants: constants.filled(written.optimiser, defaults.betas),
             init: written.init.unwrap_or(defaults.init),
             latent: written.latent.or(defaults.latent),
             precision: written.precision,
