@@ -65,7 +65,20 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
 ];
 
 /// Files that may hold `unsafe`.
-const UNSAFE: &[&str] = &["data/pack/reader.rs", "device.rs", "ops/gemm.rs"];
+const UNSAFE: &[&str] = &[
+    "data/pack/reader.rs",
+    "device.rs",
+    // vectors and tiles of the instruction sets
+    "ops/gemm/simd.rs",
+    "ops/gemm/kernel.rs",
+    // results that tasks write side by side without zeroing them first
+    "ops/uninit.rs",
+    "ops/gemm/pack.rs",
+    "ops/gemm/product.rs",
+    "ops/conv/cpu/forward.rs",
+    "ops/conv/cpu/data_gradient.rs",
+    "ops/conv/cpu/weight_gradient.rs",
+];
 
 #[test]
 fn the_source_keeps_to_its_layers() {

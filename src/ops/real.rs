@@ -6,6 +6,7 @@ use std::thread::LocalKey;
 
 use candle_core::WithDType;
 
+use super::gemm::Element;
 use super::math;
 
 thread_local! {
@@ -14,7 +15,7 @@ thread_local! {
 }
 
 /// `f32`, which trains, and `f64`, in which gradients are checked.
-pub(super) trait Real: WithDType + Neg<Output = Self> {
+pub(super) trait Real: WithDType + Neg<Output = Self> + Element {
     const ZERO: Self;
     const ONE: Self;
     /// e to the `self`.

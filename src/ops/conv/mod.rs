@@ -3,12 +3,12 @@
 //! Three operations, each one's derivative made of the others: [`forward`], [`data_gradient`] (which is
 //! transposed convolution) and [`weight_gradient`]. Any order of differentiation works.
 
+mod cpu;
 mod data_gradient;
 mod forward;
 mod geometry;
 pub(super) mod reference;
 mod weight_gradient;
-mod windows;
 
 use candle_core::{Result, Tensor};
 
