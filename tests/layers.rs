@@ -9,12 +9,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rng", &[]),
     ("device", &[]),
     ("data", &["hash", "rng"]),
-    ("ops", &["device"]),
-    ("model", &["hash", "rng", "device", "ops"]),
-    ("loss", &["rng", "ops"]),
+    ("autograd", &[]),
+    ("ops", &["device", "autograd"]),
+    ("model", &["hash", "rng", "device", "autograd", "ops"]),
+    ("loss", &["rng", "autograd", "ops"]),
     (
         "train",
-        &["hash", "rng", "device", "data", "ops", "model", "loss"],
+        &[
+            "hash", "rng", "device", "data", "autograd", "ops", "model", "loss",
+        ],
     ),
     ("metric", &["hash", "rng", "device", "data", "ops"]),
     ("report", &["hash", "metric"]),
@@ -49,6 +52,7 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["candle_core", "candle_nn"],
         &[
             "device",
+            "autograd",
             "data/mnist_dir.rs",
             "ops",
             "model",

@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
+use crate::autograd::Value;
 use crate::ops::{bce_with_logits, cross_entropy};
 
 /// What a classifier minimises.
@@ -15,11 +16,11 @@ pub enum ClassifierLoss {
 
 impl ClassifierLoss {
     /// The mean loss, a scalar: `logits` (N, K) against `labels` (N, K), multi-hot, or `classes` (N).
-    pub fn value(self, logits: &Tensor, labels: &[f32], classes: &[u32]) -> Result<Tensor> {
+    pub fn value(self, logits: &Value, labels: &[f32], classes: &[u32]) -> Result<Value> {
         match self {
             Self::MultiLabel => {
                 let labels = Tensor::from_slice(labels, logits.shape(), logits.device())?;
-                bce_with_logits(logits, &labels)
+                bce_with_logits(logits, &labels.into())
             }
             Self::CrossEntropy => {
                 let classes = Tensor::from_slice(classes, classes.len(), logits.device())?;

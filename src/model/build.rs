@@ -5,8 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use candle_core::Tensor;
-
 use super::dims::{Dim, Dims};
 use super::error::{ModelError, ShapeError};
 use super::infer::LayerRow;
@@ -14,11 +12,12 @@ use super::init::Role;
 use super::inputs::Run;
 use super::layers::LayerSpec;
 use super::spec::NetworkSpec;
+use crate::autograd::Value;
 
 /// A layer's computation, its sizes and parameters resolved.
 pub(super) trait Forward: Send + Sync {
     /// `x` is (N, …) with the shape the layer was built for; so is the result.
-    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError>;
+    fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError>;
 }
 
 /// A layer's configuration: what it declares and how it computes.
@@ -293,7 +292,7 @@ pub(super) fn text(shape: &[usize]) -> String {
 pub(super) struct Sequence(Vec<(String, Box<dyn Forward>)>);
 
 impl Forward for Sequence {
-    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         self.0.iter().try_fold(x.clone(), |x, (path, layer)| {
             layer.forward(&x, run).map_err(|error| match error {
                 ModelError::Tensor(source) => ModelError::Layer {

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 
 use super::build::{BufferSlot, Slot};
 use super::network::Parameter;
+use crate::autograd::Value;
 use crate::rng::Stream;
 
 /// Whether layers behave as in training (batch statistics, dropout) or as afterwards.
@@ -18,10 +19,10 @@ pub enum Mode {
     Eval,
 }
 
-/// The named tensors of one forward pass, each (N, …).
+/// The named values of one forward pass, each (N, …).
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
-    tensors: BTreeMap<String, Tensor>,
+    values: BTreeMap<String, Value>,
     noise: Option<(u64, u64)>,
 }
 
@@ -33,8 +34,8 @@ impl Inputs {
 
     /// Adds the input `name`.
     #[must_use]
-    pub fn with(mut self, name: &str, tensor: &Tensor) -> Self {
-        self.tensors.insert(name.to_owned(), tensor.clone());
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.values.insert(name.to_owned(), value.into());
         self
     }
 
@@ -46,9 +47,9 @@ impl Inputs {
         self
     }
 
-    /// The tensor of this name.
-    pub fn get(&self, name: &str) -> Option<&Tensor> {
-        self.tensors.get(name)
+    /// The value of this name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
     }
 }
 
@@ -61,23 +62,23 @@ pub(super) struct Run<'a> {
     pub mode: Mode,
     /// Whether parameters are constants to the backward pass.
     pub frozen: bool,
-    pub taps: RefCell<BTreeMap<String, Tensor>>,
+    pub taps: RefCell<BTreeMap<String, Value>>,
 }
 
 impl Run<'_> {
     /// A trainable tensor; detached when the network is frozen.
-    pub fn parameter(&self, slot: Slot) -> Tensor {
-        let var = &self.parameters[slot.0].var;
+    pub fn parameter(&self, slot: Slot) -> Value {
+        let value = &self.parameters[slot.0].value;
         if self.frozen {
-            var.as_detached_tensor()
+            value.detach()
         } else {
-            var.as_tensor().clone()
+            value.clone()
         }
     }
 
     /// A tensor that the layer keeps.
-    pub fn buffer(&self, slot: BufferSlot) -> &Var {
-        &self.buffers[slot.0].var
+    pub fn buffer(&self, slot: BufferSlot) -> &Tensor {
+        self.buffers[slot.0].value.tensor()
     }
 
     /// A stream for sample `k` of the batch, for the layer at `path`; `None` when the caller named no noise.

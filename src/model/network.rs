@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 
 use super::build::{Declared, Forward, Sequence, walk};
 use super::dims::Dims;
@@ -12,6 +12,7 @@ use super::error::ModelError;
 use super::init::Init;
 use super::inputs::{Inputs, Mode, Run};
 use super::spec::NetworkSpec;
+use crate::autograd::Value;
 use crate::rng::Stream;
 
 /// A named tensor of a network.
@@ -19,8 +20,8 @@ use crate::rng::Stream;
 pub struct Parameter {
     /// the layer's path and the tensor's name: `layers.0.weight`
     pub name: String,
-    /// the values, f32
-    pub var: Var,
+    /// the numbers, f32: a variable, or a constant if it is a buffer. Training changes its tensor in place.
+    pub value: Value,
 }
 
 /// A network of a model: layers and the tensors they own. A clone shares the tensors.
@@ -69,12 +70,11 @@ impl Network {
             network: name.to_owned(),
             source,
         })?;
-        let mut fill = |declared: Vec<Declared>| {
+        let mut fill = |declared: Vec<Declared>, kind: fn(Tensor) -> Value| {
             let filled = declared.into_iter().map(|declared| {
-                let var = Var::from_tensor(&value(&declared)?)?;
                 Ok(Parameter {
+                    value: kind(value(&declared)?),
                     name: declared.name,
-                    var,
                 })
             });
             filled.collect::<Result<Vec<_>, ModelError>>()
@@ -84,8 +84,8 @@ impl Network {
             start: spec.start.clone(),
             inputs: walked.inputs,
             layers: Arc::new(walked.layers),
-            parameters: fill(walked.parameters)?,
-            buffers: fill(walked.buffers)?,
+            parameters: fill(walked.parameters, Value::variable)?,
+            buffers: fill(walked.buffers, Value::constant)?,
         })
     }
 
@@ -113,7 +113,7 @@ impl Network {
     ///
     /// # Errors
     /// A missing input, one of another shape than declared, or a failed operation.
-    pub fn forward(&self, inputs: &Inputs, mode: Mode) -> Result<Tensor, ModelError> {
+    pub fn forward(&self, inputs: &Inputs, mode: Mode) -> Result<Value, ModelError> {
         self.pass(inputs, mode, false).map(|(output, _)| output)
     }
 
@@ -122,7 +122,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::forward`].
-    pub fn forward_frozen(&self, inputs: &Inputs, mode: Mode) -> Result<Tensor, ModelError> {
+    pub fn forward_frozen(&self, inputs: &Inputs, mode: Mode) -> Result<Value, ModelError> {
         self.pass(inputs, mode, true).map(|(output, _)| output)
     }
 
@@ -131,13 +131,13 @@ impl Network {
     ///
     /// # Errors
     /// [`ModelError::NoTap`] when no layer marks features; else as [`Network::forward`].
-    pub fn features(&self, inputs: &Inputs, mode: Mode) -> Result<(Tensor, Tensor), ModelError> {
+    pub fn features(&self, inputs: &Inputs, mode: Mode) -> Result<(Value, Value), ModelError> {
         let (output, mut taps) = self.pass(inputs, mode, true)?;
         let features = taps.remove(FEATURES).ok_or_else(|| ModelError::NoTap {
             network: self.name.clone(),
             tap: FEATURES.to_owned(),
         })?;
-        Ok((features.flatten_from(1)?, output))
+        Ok((features.flatten_rows()?, output))
     }
 
     fn pass(
@@ -145,7 +145,7 @@ impl Network {
         inputs: &Inputs,
         mode: Mode,
         frozen: bool,
-    ) -> Result<(Tensor, BTreeMap<String, Tensor>), ModelError> {
+    ) -> Result<(Value, BTreeMap<String, Value>), ModelError> {
         for name in self.inputs.keys() {
             self.check_input(name, inputs)?;
         }
@@ -163,14 +163,14 @@ impl Network {
         Ok((output, run.taps.into_inner()))
     }
 
-    fn check_input<'a>(&self, name: &str, inputs: &'a Inputs) -> Result<&'a Tensor, ModelError> {
-        let tensor = inputs.get(name).ok_or_else(|| ModelError::MissingInput {
+    fn check_input<'a>(&self, name: &str, inputs: &'a Inputs) -> Result<&'a Value, ModelError> {
+        let value = inputs.get(name).ok_or_else(|| ModelError::MissingInput {
             network: self.name.clone(),
             input: name.to_owned(),
         })?;
         let expected = &self.inputs[name];
-        match tensor.dims() {
-            [_, shape @ ..] if shape == expected.as_slice() => Ok(tensor),
+        match value.dims() {
+            [_, shape @ ..] if shape == expected.as_slice() => Ok(value),
             got => Err(ModelError::InputShape {
                 network: self.name.clone(),
                 input: name.to_owned(),

@@ -52,15 +52,15 @@ impl SavedModel {
         for (name, network) in &self.networks {
             for Parameter {
                 name: parameter,
-                var,
+                value,
             } in network.parameters().iter().chain(network.buffers())
             {
-                let values = var.as_detached_tensor().flatten_all()?.to_vec1::<f32>()?;
+                let values = value.tensor().flatten_all()?.to_vec1::<f32>()?;
                 let bytes: Vec<u8> = values
                     .iter()
                     .flat_map(|value| value.to_le_bytes())
                     .collect();
-                tensors.push((format!("{name}.{parameter}"), var.dims().to_vec(), bytes));
+                tensors.push((format!("{name}.{parameter}"), value.dims().to_vec(), bytes));
             }
         }
         let views = tensors.iter().map(|(name, shape, bytes)| {

@@ -2,43 +2,32 @@
 
 use std::hint::select_unpredictable as select;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, WithDType};
 use rayon::prelude::*;
 
-use super::dispatch::{by_type, elements, has_kernel, if_tracked};
+use super::dispatch::{by_type, elements, has_kernel};
 use super::real::Real;
 use super::reduce::CHUNK;
+use crate::autograd::Value;
 
 /// max(x, 0); NaN stays NaN.
-pub fn relu(x: &Tensor) -> Result<Tensor> {
-    apply(x, Activation::Relu)
+pub fn relu(x: &Value) -> Result<Value> {
+    Activation::Relu.apply(x)
 }
 
 /// x where x > 0, else `slope` · x (Maas et al. 2013).
-pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
-    apply(x, Activation::LeakyRelu(slope))
+pub fn leaky_relu(x: &Value, slope: f64) -> Result<Value> {
+    Activation::LeakyRelu(slope).apply(x)
 }
 
 /// The hyperbolic tangent.
-pub fn tanh(x: &Tensor) -> Result<Tensor> {
-    apply(x, Activation::Tanh)
+pub fn tanh(x: &Value) -> Result<Value> {
+    Activation::Tanh.apply(x)
 }
 
 /// 1 / (1 + e^−x).
-pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    apply(x, Activation::Sigmoid)
-}
-
-fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if has_kernel(x) {
-        return x.contiguous()?.apply_op1(activation);
-    }
-    match activation {
-        Activation::Relu => reference::relu(x),
-        Activation::LeakyRelu(slope) => reference::leaky_relu(x, slope),
-        Activation::Tanh => reference::tanh(x),
-        Activation::Sigmoid => reference::sigmoid(x),
-    }
+pub fn sigmoid(x: &Value) -> Result<Value> {
+    Activation::Sigmoid.apply(x)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +36,58 @@ enum Activation {
     LeakyRelu(f64),
     Tanh,
     Sigmoid,
+}
+
+impl Activation {
+    fn apply(self, x: &Value) -> Result<Value> {
+        let y = if has_kernel(x.tensor()) {
+            x.tensor().contiguous()?.apply_op1_no_bwd(&self)?
+        } else {
+            reference::activation(self, x.tensor())?
+        };
+        Ok(match self {
+            Self::Relu | Self::LeakyRelu(_) => {
+                let point = x.detach();
+                Value::record(y, &[x], move |back| {
+                    Ok(vec![Some(self.slope(&point, back.gradient())?)])
+                })
+            }
+            Self::Tanh | Self::Sigmoid => Value::record_with_output(y, &[x], move |back| {
+                Ok(vec![Some(self.slope(back.output()?, back.gradient())?)])
+            }),
+        })
+    }
+
+    /// `gradient` times the activation's derivative at `point`, which is the argument of the piecewise
+    /// linear activations, whose second derivative is zero, and the result of the smooth ones.
+    fn slope(self, point: &Value, gradient: &Value) -> Result<Value> {
+        let product = if has_kernel(point.tensor()) {
+            let (point, gradient) = (
+                point.tensor().contiguous()?,
+                gradient.tensor().contiguous()?,
+            );
+            point.apply_op2_no_bwd(&gradient, &Slope(self))?
+        } else {
+            reference::slope(self, point.tensor(), gradient.tensor())?
+        };
+        let (kept_point, kept_gradient) = (point.clone(), gradient.kept_for(point));
+        Ok(Value::record(product, &[point, gradient], move |back| {
+            // The derivative's own derivative, expressed by the activation's result y.
+            let curvature = match self {
+                Self::Relu | Self::LeakyRelu(_) => None,
+                Self::Tanh => Some(kept_point.affine(-2.0, 0.0)?),
+                Self::Sigmoid => Some(kept_point.affine(-2.0, 1.0)?),
+            };
+            let for_point = match (&kept_gradient, curvature) {
+                (Some(gradient), Some(curvature)) if back.wants(0) => {
+                    Some(back.gradient().mul(gradient)?.mul(&curvature)?)
+                }
+                _ => None,
+            };
+            let for_gradient = back.when_wanted(1, || self.slope(&kept_point, back.gradient()))?;
+            Ok(vec![for_point, for_gradient])
+        }))
+    }
 }
 
 impl CustomOp1 for Activation {
@@ -69,22 +110,9 @@ impl CustomOp1 for Activation {
             Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
         })
     }
-
-    fn bwd(&self, x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let point = match self {
-            Self::Relu | Self::LeakyRelu(_) => x,
-            Self::Tanh | Self::Sigmoid => y,
-        };
-        let slope = Slope(*self);
-        point
-            .contiguous()?
-            .apply_op2(&gradient.contiguous()?, slope)
-            .map(Some)
-    }
 }
 
-/// `gradient` times the activation's derivative at `point`, which is the argument of the piecewise
-/// linear activations and the result of the smooth ones.
+/// The kernel of [`Activation::slope`].
 struct Slope(Activation);
 
 impl CustomOp2 for Slope {
@@ -113,26 +141,6 @@ impl CustomOp2 for Slope {
             Ok((T::to_cpu_storage_owned(out), point_layout.shape().clone()))
         })
     }
-
-    fn bwd(
-        &self,
-        point: &Tensor,
-        gradient: &Tensor,
-        _out: &Tensor,
-        upstream: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let for_point = if_tracked(point, || match self.0 {
-            Activation::Relu | Activation::LeakyRelu(_) => point.zeros_like(),
-            Activation::Tanh => upstream.mul(gradient)?.mul(&point.affine(-2.0, 0.0)?),
-            Activation::Sigmoid => upstream.mul(gradient)?.mul(&point.affine(-2.0, 1.0)?),
-        })?;
-        let for_gradient = if_tracked(gradient, || {
-            point
-                .contiguous()?
-                .apply_op2(&upstream.contiguous()?, Self(self.0))
-        })?;
-        Ok((for_point, for_gradient))
-    }
 }
 
 fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
@@ -157,27 +165,40 @@ fn zip<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     y
 }
 
-pub(super) mod reference {
+mod reference {
     use candle_core::{Result, Tensor};
 
-    /// [`relu`](crate::ops::relu).
-    pub fn relu(x: &Tensor) -> Result<Tensor> {
-        leaky_relu(x, 0.0)
+    use super::Activation;
+
+    pub(super) fn activation(activation: Activation, x: &Tensor) -> Result<Tensor> {
+        match activation {
+            Activation::Relu => leaky_relu(x, 0.0),
+            Activation::LeakyRelu(slope) => leaky_relu(x, slope),
+            Activation::Tanh => x.tanh(),
+            Activation::Sigmoid => (x * 0.5)?.tanh()?.affine(0.5, 0.5),
+        }
     }
 
-    /// [`leaky_relu`](crate::ops::leaky_relu): candle's own has another derivative at 0.
-    pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
+    fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
         let positive = x.gt(&x.zeros_like()?)?;
         positive.where_cond(x, &(x * slope)?)
     }
 
-    /// [`tanh`](crate::ops::tanh), with the device's own function.
-    pub fn tanh(x: &Tensor) -> Result<Tensor> {
-        x.tanh()
-    }
-
-    /// [`sigmoid`](crate::ops::sigmoid), from the device's tanh.
-    pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
-        (x * 0.5)?.tanh()?.affine(0.5, 0.5)
+    pub(super) fn slope(
+        activation: Activation,
+        point: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<Tensor> {
+        let derivative = match activation {
+            Activation::Relu => point.gt(&point.zeros_like()?)?.to_dtype(point.dtype())?,
+            Activation::LeakyRelu(slope) => {
+                let positive = point.gt(&point.zeros_like()?)?;
+                let ones = point.ones_like()?;
+                positive.where_cond(&ones, &(&ones * slope)?)?
+            }
+            Activation::Tanh => point.sqr()?.affine(-1.0, 1.0)?,
+            Activation::Sigmoid => (point - point.sqr()?)?,
+        };
+        derivative.mul(gradient)
     }
 }

@@ -9,6 +9,7 @@ use super::bias::per_channel;
 use super::dispatch::{by_type, elements, has_kernel};
 use super::real::Real;
 use super::reduce::Planes;
+use crate::autograd::{Value, is_recording};
 
 /// What a batch measured, to update running statistics with. Carries no gradient.
 #[derive(Debug, Clone)]
@@ -24,54 +25,90 @@ pub struct BatchStats {
 /// Normalises `x` (N, C) or (N, C, H, W) by its own statistics, then scales by `gamma` (C) and shifts
 /// by `beta` (C).
 ///
-/// First derivatives are exact, statistics included; a second derivative is an error.
+/// Derivatives are exact, statistics included, to any order.
 pub fn batch_norm_train(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
+    x: &Value,
+    gamma: &Value,
+    beta: &Value,
     eps: f64,
-) -> Result<(Tensor, BatchStats)> {
+) -> Result<(Value, BatchStats)> {
     let planes = Planes::of(x.shape())?;
-    check_channels(planes, &[gamma, beta])?;
+    check_channels(planes, &[gamma.tensor(), beta.tensor()])?;
     if x.elem_count() == 0 {
         candle_core::bail!(
             "batch_norm: no elements in a batch of shape {:?}",
             x.shape()
         );
     }
-    if !has_kernel(x) {
+    if !has_kernel(x.tensor()) {
         return reference::batch_norm_train(x, gamma, beta, eps);
     }
-    let x = x.contiguous()?;
-    let moments = x.detach().apply_op1_no_bwd(&Moments)?;
+    let tensor = x.tensor().contiguous()?;
+    let moments = tensor.apply_op1_no_bwd(&Moments)?;
     let stats = BatchStats {
         mean: moments.get(0)?,
         var: moments.get(1)?,
         count: planes.count(),
     };
-    let y = x.apply_op3(
-        &gamma.contiguous()?,
-        &beta.contiguous()?,
-        Normalise { moments, eps },
-    )?;
+    let op = Normalise {
+        moments: moments.clone(),
+        eps,
+    };
+    let (scale, shift) = (gamma.tensor().contiguous()?, beta.tensor().contiguous()?);
+    let y = tensor.apply_op3_no_bwd(&scale, &shift, &op)?;
+    let (kept_x, kept_gamma, kept_beta) = (x.clone(), gamma.clone(), beta.clone());
+    let y = Value::record(y, &[x, gamma, beta], move |back| {
+        if is_recording() {
+            return back.through([&kept_x, &kept_gamma, &kept_beta], |[x, gamma, beta]| {
+                Ok(reference::batch_norm_train(x, gamma, beta, eps)?.0)
+            });
+        }
+        let x = kept_x.tensor().contiguous()?;
+        let gradient = back.gradient().tensor().contiguous()?;
+        let sums = x.apply_op2_no_bwd(
+            &gradient,
+            &Sums {
+                moments: moments.clone(),
+                eps,
+            },
+        )?;
+        let for_x = back.when_wanted(0, || {
+            let op = InputGradient {
+                moments: moments.clone(),
+                eps,
+                sums: sums.clone(),
+            };
+            let gamma = kept_gamma.tensor().contiguous()?;
+            Ok(x.apply_op3_no_bwd(&gamma, &gradient, &op)?.into())
+        })?;
+        let for_gamma = back.when_wanted(1, || Ok(sums.get(1)?.into()))?;
+        let for_beta = back.when_wanted(2, || Ok(sums.get(0)?.into()))?;
+        Ok(vec![for_x, for_gamma, for_beta])
+    });
     Ok((y, stats))
 }
 
 /// Normalises `x` (N, C) or (N, C, H, W) by given statistics (C), then scales and shifts. Differentiable
 /// in every argument.
 pub fn batch_norm_eval(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
+    x: &Value,
+    gamma: &Value,
+    beta: &Value,
     mean: &Tensor,
     var: &Tensor,
     eps: f64,
-) -> Result<Tensor> {
-    check_channels(Planes::of(x.shape())?, &[gamma, beta, mean, var])?;
-    let scale = gamma.div(&var.affine(1.0, eps)?.sqrt()?)?;
-    let shift = beta.sub(&mean.mul(&scale)?)?;
-    x.broadcast_mul(&per_channel(&scale, x.rank())?)?
-        .broadcast_add(&per_channel(&shift, x.rank())?)
+) -> Result<Value> {
+    let planes = Planes::of(x.shape())?;
+    check_channels(planes, &[gamma.tensor(), beta.tensor(), mean, var])?;
+    let inverse_std = Value::constant(var.affine(1.0, eps)?.sqrt()?.recip()?);
+    let scale = gamma.mul(&inverse_std)?;
+    let shift = beta.sub(&scale.mul(&Value::constant(mean.clone()))?)?;
+    let spread = |vector: &Value| {
+        vector
+            .reshape(per_channel(planes.channels, x.rank()))?
+            .broadcast_as(x.shape().clone())
+    };
+    x.mul(&spread(&scale)?)?.add(&spread(&shift)?)
 }
 
 fn check_channels(planes: Planes, vectors: &[&Tensor]) -> Result<()> {
@@ -176,33 +213,6 @@ impl CustomOp3 for Normalise {
             Ok((T::to_cpu_storage_owned(y), x_layout.shape().clone()))
         })
     }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        gamma: &Tensor,
-        beta: &Tensor,
-        _y: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let gradient = gradient.contiguous()?;
-        let (moments, eps) = (self.moments.clone(), self.eps);
-        let sums = x.apply_op2(&gradient, Sums { moments, eps })?;
-        let (moments, eps) = (self.moments.clone(), self.eps);
-        let for_x = if x.track_op() {
-            let op = InputGradient {
-                moments,
-                eps,
-                sums: sums.detach(),
-            };
-            Some(x.apply_op3(&gamma.contiguous()?, &gradient, op)?)
-        } else {
-            None
-        };
-        let for_beta = beta.track_op().then(|| sums.get(0)).transpose()?;
-        let for_gamma = gamma.track_op().then(|| sums.get(1)).transpose()?;
-        Ok((for_x, for_gamma, for_beta))
-    }
 }
 
 /// Per channel Σ g and Σ g · (x − mean) / std, the gradients of beta and gamma: (2, C).
@@ -306,32 +316,37 @@ fn planewise<T: Real>(
 }
 
 pub(super) mod reference {
-    use candle_core::{Result, Tensor};
+    use candle_core::Result;
 
     use super::{BatchStats, Planes, per_channel};
+    use crate::autograd::Value;
 
     /// [`batch_norm_train`](crate::ops::batch_norm_train).
     pub fn batch_norm_train(
-        x: &Tensor,
-        gamma: &Tensor,
-        beta: &Tensor,
+        x: &Value,
+        gamma: &Value,
+        beta: &Value,
         eps: f64,
-    ) -> Result<(Tensor, BatchStats)> {
+    ) -> Result<(Value, BatchStats)> {
         let planes = Planes::of(x.shape())?;
-        let (n, c, p) = (planes.samples, planes.channels, planes.pixels);
-        let flat = x.reshape((n, c, p))?;
-        let mean = flat.mean_keepdim(2)?.mean_keepdim(0)?;
-        let centered = flat.broadcast_sub(&mean)?;
-        let var = centered.sqr()?.mean_keepdim(2)?.mean_keepdim(0)?;
-        let normal = centered.broadcast_div(&var.affine(1.0, eps)?.sqrt()?)?;
-        let y = normal
-            .broadcast_mul(&per_channel(gamma, 3)?)?
-            .broadcast_add(&per_channel(beta, 3)?)?;
+        let channels = per_channel(planes.channels, x.rank());
+        let share = 1.0 / planes.count() as f64;
+        let mean_of = |x: &Value| x.sum_to(channels.clone())?.affine(share, 0.0);
+        let whole = x.shape().clone();
+        let mean = mean_of(x)?;
+        let centered = x.sub(&mean.broadcast_as(whole.clone())?)?;
+        let var = mean_of(&centered.sqr()?)?;
+        let std = var.affine(1.0, eps)?.sqrt()?;
+        let scale = gamma.reshape(channels.clone())?.div(&std)?;
+        let shift = beta
+            .reshape(channels.clone())?
+            .broadcast_as(whole.clone())?;
+        let y = centered.mul(&scale.broadcast_as(whole)?)?.add(&shift)?;
         let stats = BatchStats {
-            mean: mean.flatten_all()?.detach(),
-            var: var.flatten_all()?.detach(),
+            mean: mean.tensor().flatten_all()?,
+            var: var.tensor().flatten_all()?,
             count: planes.count(),
         };
-        Ok((y.reshape(x.shape())?, stats))
+        Ok((y, stats))
     }
 }

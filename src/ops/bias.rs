@@ -1,33 +1,59 @@
 //! Adding one number per channel.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, WithDType};
 use rayon::prelude::*;
 
-use super::dispatch::{by_type, elements, has_kernel, if_tracked};
+use super::dispatch::{by_type, elements, has_kernel};
 use super::real::Real;
 use super::reduce::Planes;
+use crate::autograd::Value;
 
 /// `x` (N, C, …) plus `bias` (C), if there is one.
-pub(super) fn add_bias(x: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+pub(super) fn add_bias(x: Value, bias: Option<&Value>) -> Result<Value> {
     let Some(bias) = bias else { return Ok(x) };
-    let channels = x.dim(1)?;
+    let channels = x.tensor().dim(1)?;
     if bias.dims() != [channels] {
         candle_core::bail!(
             "a bias of shape {:?} does not fit {channels} channels",
             bias.shape()
         );
     }
-    if has_kernel(&x) {
-        return x.contiguous()?.apply_op2(&bias.contiguous()?, AddBias);
-    }
-    x.broadcast_add(&per_channel(bias, x.rank())?)
+    let sum = if has_kernel(x.tensor()) {
+        let (x, bias) = (x.tensor().contiguous()?, bias.tensor().contiguous()?);
+        x.apply_op2_no_bwd(&bias, &AddBias)?
+    } else {
+        x.tensor()
+            .broadcast_add(&bias.tensor().reshape(per_channel(channels, x.rank()))?)?
+    };
+    Ok(Value::record(sum, &[&x, bias], |back| {
+        Ok(vec![
+            back.when_wanted(0, || Ok(back.gradient().clone()))?,
+            back.when_wanted(1, || channel_sum(back.gradient()))?,
+        ])
+    }))
 }
 
-/// (C) as (1, C, 1, …) of `rank` dimensions, to broadcast.
-pub(super) fn per_channel(vector: &Tensor, rank: usize) -> Result<Tensor> {
+/// (C) of `rank` dimensions, (1, C, 1, …), to broadcast.
+pub(super) fn per_channel(channels: usize, rank: usize) -> Vec<usize> {
     let mut shape = vec![1; rank];
-    shape[1] = vector.elem_count();
-    vector.reshape(shape)
+    shape[1] = channels;
+    shape
+}
+
+/// (N, C, …) to (C).
+pub(super) fn channel_sum(x: &Value) -> Result<Value> {
+    let shape = x.shape().clone();
+    let channels = x.tensor().dim(1)?;
+    if !has_kernel(x.tensor()) {
+        return x.sum_to(per_channel(channels, x.rank()))?.reshape(channels);
+    }
+    let sums = x.tensor().contiguous()?.apply_op1_no_bwd(&ChannelSum)?;
+    Ok(Value::record(sums, &[x], move |back| {
+        let gradient = back
+            .gradient()
+            .reshape(per_channel(channels, shape.rank()))?;
+        Ok(vec![Some(gradient.broadcast_as(shape.clone())?)])
+    }))
 }
 
 struct AddBias;
@@ -50,17 +76,6 @@ impl CustomOp2 for AddBias {
             Ok((T::to_cpu_storage_owned(y), x_layout.shape().clone()))
         })
     }
-
-    fn bwd(
-        &self,
-        _x: &Tensor,
-        bias: &Tensor,
-        _y: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let for_bias = if_tracked(bias, || gradient.contiguous()?.apply_op1(ChannelSum))?;
-        Ok((Some(gradient.clone()), for_bias))
-    }
 }
 
 fn add<T: Real>(planes: Planes, x: &[T], bias: &[T]) -> Vec<T> {
@@ -78,7 +93,7 @@ fn add<T: Real>(planes: Planes, x: &[T], bias: &[T]) -> Vec<T> {
     y
 }
 
-/// (N, C, …) to (C).
+/// The kernel of [`channel_sum`].
 struct ChannelSum;
 
 impl CustomOp1 for ChannelSum {
@@ -96,11 +111,5 @@ impl CustomOp1 for ChannelSum {
                 .collect();
             Ok((T::to_cpu_storage_owned(sums), planes.channels.into()))
         })
-    }
-
-    fn bwd(&self, x: &Tensor, _sums: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        per_channel(gradient, x.rank())?
-            .broadcast_as(x.shape())
-            .map(Some)
     }
 }

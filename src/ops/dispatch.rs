@@ -17,15 +17,6 @@ pub(super) fn elements<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) ->
     }
 }
 
-/// `Some(gradient)` if `argument` is part of what is being differentiated, without computing it
-/// otherwise.
-pub(super) fn if_tracked(
-    argument: &Tensor,
-    gradient: impl FnOnce() -> Result<Tensor>,
-) -> Result<Option<Tensor>> {
-    argument.track_op().then(gradient).transpose()
-}
-
 /// Runs a generic kernel for the element type of `$storage`.
 macro_rules! by_type {
     ($name:expr, $storage:expr, $T:ident => $body:expr) => {

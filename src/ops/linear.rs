@@ -1,12 +1,28 @@
-//! The fully connected layer.
+//! Matrix products and the fully connected layer.
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 
 use super::bias::add_bias;
+use crate::autograd::Value;
+
+impl Value {
+    /// The product of matrices (M, K) and (K, N).
+    pub fn matmul(&self, other: &Self) -> Result<Self> {
+        let product = self.tensor().matmul(other.tensor())?;
+        let (a, b) = (self.kept_for(other), other.kept_for(self));
+        Ok(Self::record(product, &[self, other], move |back| {
+            let for_a = back.with_kept(0, b.as_ref(), |b| {
+                back.gradient().matmul(&b.transpose(0, 1)?)
+            })?;
+            let for_b = back.with_kept(1, a.as_ref(), |a| {
+                a.transpose(0, 1)?.matmul(back.gradient())
+            })?;
+            Ok(vec![for_a, for_b])
+        }))
+    }
+}
 
 /// `x` (N, I) · `weight`ᵀ (O, I) + `bias` (O), giving (N, O).
-///
-/// candle's matrix product is the `gemm` crate's, right to any order; it needs no kernel of ours.
-pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    add_bias(x.matmul(&weight.t()?)?, bias)
+pub fn linear(x: &Value, weight: &Value, bias: Option<&Value>) -> Result<Value> {
+    add_bias(x.matmul(&weight.transpose(0, 1)?)?, bias)
 }

@@ -4,14 +4,15 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDTyp
 use rayon::prelude::*;
 
 use super::activation::sigmoid;
-use super::dispatch::{by_type, elements, has_kernel, if_tracked};
+use super::dispatch::{by_type, elements, has_kernel};
 use super::real::Real;
 use super::reduce::{CHUNK, sum_of};
 use super::softmax::log_softmax;
+use crate::autograd::Value;
 
 /// Binary cross-entropy of `logits` against `targets` of the same shape (any real targets, usually in
 /// [0, 1]): the mean of max(x, 0) − x·y + ln(1 + e^−|x|), finite at every finite logit.
-pub fn bce_with_logits(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+pub fn bce_with_logits(logits: &Value, targets: &Value) -> Result<Value> {
     if logits.shape() != targets.shape() {
         candle_core::bail!(
             "bce_with_logits: logits {:?} and targets {:?} differ in shape",
@@ -19,39 +20,48 @@ pub fn bce_with_logits(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
             targets.shape()
         );
     }
-    if has_kernel(logits) {
-        return logits
-            .contiguous()?
-            .apply_op2(&targets.contiguous()?, BinaryCrossEntropy);
-    }
-    let softplus = logits.abs()?.neg()?.exp()?.affine(1.0, 1.0)?.log()?;
-    logits
-        .relu()?
-        .sub(&logits.mul(targets)?)?
-        .add(&softplus)?
-        .mean_all()
+    let mean = if has_kernel(logits.tensor()) {
+        let (logits, targets) = (
+            logits.tensor().contiguous()?,
+            targets.tensor().contiguous()?,
+        );
+        logits.apply_op2_no_bwd(&targets, &BinaryCrossEntropy)?
+    } else {
+        let (x, y) = (logits.tensor(), targets.tensor());
+        let softplus = x.abs()?.neg()?.exp()?.affine(1.0, 1.0)?.log()?;
+        x.relu()?.sub(&x.mul(y)?)?.add(&softplus)?.mean_all()?
+    };
+    let (kept_logits, kept_targets) = (logits.clone(), targets.kept_for(logits));
+    Ok(Value::record(mean, &[logits, targets], move |back| {
+        let share = back
+            .gradient()
+            .affine(1.0 / kept_logits.elem_count() as f64, 0.0)?;
+        let share = share.broadcast_as(kept_logits.shape().clone())?;
+        let for_logits = back.with_kept(0, kept_targets.as_ref(), |targets| {
+            sigmoid(&kept_logits)?.sub(targets)?.mul(&share)
+        })?;
+        let for_targets = back.when_wanted(1, || kept_logits.mul(&share)?.neg())?;
+        Ok(vec![for_logits, for_targets])
+    }))
 }
 
 /// Cross-entropy of `logits` (N, K) against `classes` (N) of `u32`.
-pub fn cross_entropy(logits: &Tensor, classes: &Tensor) -> Result<Tensor> {
+pub fn cross_entropy(logits: &Value, classes: &Tensor) -> Result<Value> {
     let classes = classes.unsqueeze(1)?;
-    log_softmax(logits)?.gather(&classes, 1)?.mean_all()?.neg()
+    log_softmax(logits)?
+        .gather_last(&classes)?
+        .mean_all()?
+        .neg()
 }
 
 /// Mean squared error.
-pub fn mse(x: &Tensor, target: &Tensor) -> Result<Tensor> {
+pub fn mse(x: &Value, target: &Value) -> Result<Value> {
     x.sub(target)?.sqr()?.mean_all()
 }
 
 /// Mean absolute error, with derivative 0 where the two are equal.
-pub fn l1(x: &Tensor, target: &Tensor) -> Result<Tensor> {
-    let difference = x.sub(target)?;
-    let zero = difference.zeros_like()?;
-    let sign = difference
-        .gt(&zero)?
-        .to_dtype(x.dtype())?
-        .sub(&difference.lt(&zero)?.to_dtype(x.dtype())?)?;
-    difference.mul(&sign)?.mean_all()
+pub fn l1(x: &Value, target: &Value) -> Result<Value> {
+    x.sub(target)?.abs()?.mean_all()
 }
 
 struct BinaryCrossEntropy;
@@ -79,21 +89,6 @@ impl CustomOp2 for BinaryCrossEntropy {
             let mean = sums.iter().sum::<f64>() / logits.len() as f64;
             Ok((T::to_cpu_storage_owned(vec![T::from_f64(mean)]), ().into()))
         })
-    }
-
-    fn bwd(
-        &self,
-        logits: &Tensor,
-        targets: &Tensor,
-        _mean: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let share = (gradient / logits.elem_count() as f64)?;
-        let for_logits = if_tracked(logits, || {
-            sigmoid(logits)?.sub(targets)?.broadcast_mul(&share)
-        })?;
-        let for_targets = if_tracked(targets, || logits.neg()?.broadcast_mul(&share))?;
-        Ok((for_logits, for_targets))
     }
 }
 

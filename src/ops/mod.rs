@@ -13,8 +13,10 @@
 //! A gradient that nobody asked for is not computed: pass a frozen network's parameters detached.
 
 mod activation;
+mod arithmetic;
 mod batch_norm;
 mod bias;
+mod buffer;
 mod conv;
 mod dispatch;
 mod gemm;
@@ -24,6 +26,7 @@ pub mod math;
 mod pool;
 mod real;
 mod reduce;
+mod shape;
 mod softmax;
 mod transpose;
 mod uninit;
@@ -40,11 +43,8 @@ pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use softmax::{log_softmax, softmax};
 pub use upsample::upsample_nearest2d;
 
-/// The operations composed of candle's primitives: slow, plain, differentiable to any order. What the
-/// kernels are tested against, and what runs where there is no kernel.
+/// Operations composed of simpler ones: slow, plain, right to any order. What kernels are tested against, and what
+/// runs where there is no kernel.
 pub mod reference {
-    pub use super::activation::reference::{leaky_relu, relu, sigmoid, tanh};
     pub use super::batch_norm::reference::batch_norm_train;
-    pub use super::conv::reference::{conv_transpose2d, conv2d};
-    pub use super::pool::reference::{avg_pool2d, max_pool2d};
 }

@@ -5,27 +5,32 @@ use rayon::prelude::*;
 
 use super::dispatch::{by_type, elements, has_kernel};
 use super::real::Real;
+use crate::autograd::Value;
 
 /// e^x / Σ e^x over the last dimension.
-pub fn softmax(x: &Tensor) -> Result<Tensor> {
-    apply(x, Softmax::Plain)
+pub fn softmax(x: &Value) -> Result<Value> {
+    let y = Softmax::Plain.values(x.tensor())?;
+    Ok(Value::record_with_output(y, &[x], |back| {
+        let y = back.output()?;
+        let weighted = y.mul(back.gradient())?;
+        let sum = weighted.sum_last()?.broadcast_as(y.shape().clone())?;
+        Ok(vec![Some(weighted.sub(&y.mul(&sum)?)?)])
+    }))
 }
 
 /// x − ln Σ e^x over the last dimension, exact where softmax would vanish.
-pub fn log_softmax(x: &Tensor) -> Result<Tensor> {
-    apply(x, Softmax::Log)
-}
-
-fn apply(x: &Tensor, kind: Softmax) -> Result<Tensor> {
-    if has_kernel(x) {
-        return x.contiguous()?.apply_op1(kind);
-    }
-    let shifted = x.broadcast_sub(&x.max_keepdim(D::Minus1)?.detach())?;
-    let sum = shifted.exp()?.sum_keepdim(D::Minus1)?;
-    match kind {
-        Softmax::Plain => shifted.exp()?.broadcast_div(&sum),
-        Softmax::Log => shifted.broadcast_sub(&sum.log()?),
-    }
+pub fn log_softmax(x: &Value) -> Result<Value> {
+    let y = Softmax::Log.values(x.tensor())?;
+    let x_kept = x.clone();
+    Ok(Value::record(y, &[x], move |back| {
+        let sum = back
+            .gradient()
+            .sum_last()?
+            .broadcast_as(x_kept.shape().clone())?;
+        Ok(vec![Some(
+            back.gradient().sub(&softmax(&x_kept)?.mul(&sum)?)?,
+        )])
+    }))
 }
 
 #[derive(Clone, Copy)]
@@ -49,23 +54,21 @@ impl CustomOp1 for Softmax {
             Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
         })
     }
-
-    fn bwd(&self, x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        match self {
-            Self::Plain => {
-                let weighted = y.mul(gradient)?;
-                let sum = weighted.sum_keepdim(D::Minus1)?;
-                weighted.sub(&y.broadcast_mul(&sum)?).map(Some)
-            }
-            Self::Log => {
-                let sum = gradient.sum_keepdim(D::Minus1)?;
-                gradient.sub(&softmax(x)?.broadcast_mul(&sum)?).map(Some)
-            }
-        }
-    }
 }
 
 impl Softmax {
+    fn values(self, x: &Tensor) -> Result<Tensor> {
+        if has_kernel(x) {
+            return x.contiguous()?.apply_op1_no_bwd(&self);
+        }
+        let shifted = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?;
+        let sum = shifted.exp()?.sum_keepdim(D::Minus1)?;
+        match self {
+            Self::Plain => shifted.exp()?.broadcast_div(&sum),
+            Self::Log => shifted.broadcast_sub(&sum.log()?),
+        }
+    }
+
     fn row<T: Real>(self, row: &mut [T]) {
         let largest = row.iter().fold(row[0], |a, &b| if b > a { b } else { a });
         for x in &mut *row {

@@ -1,25 +1,36 @@
 //! Nearest-neighbour upsampling.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, WithDType};
 use rayon::prelude::*;
 
 use super::Padding;
 use super::dispatch::{by_type, elements, has_kernel};
 use super::pool::avg_pool2d;
 use super::real::Real;
+use crate::autograd::Value;
 
 /// Repeats each pixel of `x` (N, C, H, W) `scale` times in both directions.
-pub fn upsample_nearest2d(x: &Tensor, scale: usize) -> Result<Tensor> {
-    let (n, c, h, w) = x.dims4()?;
+pub fn upsample_nearest2d(x: &Value, scale: usize) -> Result<Value> {
+    let (n, c, h, w) = x.tensor().dims4()?;
     if scale == 0 {
         candle_core::bail!("upsample_nearest2d: scale must not be 0");
     }
-    if has_kernel(x) {
-        return x.contiguous()?.apply_op1(Upsample(scale));
-    }
-    x.reshape((n, c, h, 1, w, 1))?
-        .broadcast_as((n, c, h, scale, w, scale))?
-        .reshape((n, c, h * scale, w * scale))
+    let y = if has_kernel(x.tensor()) {
+        x.tensor()
+            .contiguous()?
+            .apply_op1_no_bwd(&Upsample(scale))?
+    } else {
+        x.tensor()
+            .reshape((n, c, h, 1, w, 1))?
+            .broadcast_as((n, c, h, scale, w, scale))?
+            .reshape((n, c, h * scale, w * scale))?
+    };
+    Ok(Value::record(y, &[x], move |back| {
+        // The sum over the copies: mean pooling times their number.
+        let window = (scale, scale);
+        let mean = avg_pool2d(back.gradient(), window, window, Padding::default())?;
+        Ok(vec![Some(mean.affine((scale * scale) as f64, 0.0)?)])
+    }))
 }
 
 struct Upsample(usize);
@@ -35,13 +46,6 @@ impl CustomOp1 for Upsample {
             let y = repeat::<T>(elements(x, layout)?, w, self.0);
             Ok((T::to_cpu_storage_owned(y), (n, c, h * self.0, w * self.0).into()))
         })
-    }
-
-    /// Sums over the copies: mean pooling times their number.
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let window = (self.0, self.0);
-        let mean = avg_pool2d(gradient, window, window, Padding::default())?;
-        mean.affine((self.0 * self.0) as f64, 0.0).map(Some)
     }
 }
 

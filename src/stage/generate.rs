@@ -74,18 +74,19 @@ impl Generator {
             Stream::new(seed, "z", k).fill_normal(row);
         }
         let noise = Tensor::from_vec(noise, (BATCH, self.latent), &self.device)?;
-        let mut inputs = Inputs::new().with("z", &noise);
+        let mut inputs = Inputs::new().with("z", noise);
         if self.conditional() {
             for (k, row) in (first..).zip(conditions.chunks_exact_mut(self.classes)) {
                 condition(k, row);
             }
             let conditions = Tensor::from_vec(conditions, (BATCH, self.classes), &self.device)?;
-            inputs = inputs.with("condition", &conditions);
+            inputs = inputs.with("condition", conditions);
         }
         let images = self
             .network
             .forward_frozen(&inputs, Mode::Eval)
-            .map_err(failed)?;
+            .map_err(failed)?
+            .into_tensor();
         let (_, channels, height, width) = images.dims4()?;
         let floats = images.flatten_all()?.to_vec1::<f32>()?;
         let pixels = floats[..n * channels * height * width]

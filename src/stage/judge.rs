@@ -58,8 +58,9 @@ impl Judge {
         let n = images.len() / floats;
         images.resize(BATCH * floats, 0.0);
         let images = Tensor::from_vec(images, (BATCH, channels, height, width), &self.device)?;
-        let inputs = Inputs::new().with("image", &images);
+        let inputs = Inputs::new().with("image", images);
         let (features, scores) = self.network.features(&inputs, Mode::Eval).map_err(failed)?;
+        let (features, scores) = (features.into_tensor(), scores.into_tensor());
         let dimensions = features.dim(1)?;
         Ok(Verdict {
             features: features.narrow(0, 0, n)?.flatten_all()?.to_vec1()?,

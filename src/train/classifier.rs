@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-
 use super::error::TrainError;
 use super::history::Row;
 use super::learner::Learner;
 use super::{Step, Task, not_finite};
+use crate::autograd::{Value, without_recording};
 use crate::data::{Batch, Source};
 use crate::loss::ClassifierLoss;
 use crate::model::{Inputs, Mode};
@@ -35,7 +34,7 @@ struct Score {
 }
 
 impl Classifier {
-    fn forward(&self, learner: &Learner, batch: &Batch, mode: Mode) -> Result<Tensor, TrainError> {
+    fn forward(&self, learner: &Learner, batch: &Batch, mode: Mode) -> Result<Value, TrainError> {
         let (samples, channels, height, width) = batch.shape;
         let images = learner.tensor(&batch.images, &[samples, channels, height, width])?;
         let inputs = Inputs::new()
@@ -51,13 +50,13 @@ impl Classifier {
         let (mut loss, mut found) = (0.0, Found::default());
         for chunk in indices.chunks(self.batch_size.max(1)) {
             let batch = Batch::of(&source.pack, chunk)?;
-            let logits = self.forward(learner, &batch, Mode::Eval)?.detach();
+            let logits = without_recording(|| self.forward(learner, &batch, Mode::Eval))?;
             let value = self.loss.value(&logits, &batch.labels, &batch.classes)?;
-            loss += f64::from(value.to_scalar::<f32>()?) * chunk.len() as f64;
+            loss += f64::from(value.tensor().to_scalar::<f32>()?) * chunk.len() as f64;
             found.count(
-                &logits.flatten_all()?.to_vec1()?,
+                &logits.tensor().flatten_all()?.to_vec1()?,
                 &batch.labels,
-                logits.dim(1)?,
+                logits.tensor().dim(1)?,
             );
         }
         Ok(Score {
@@ -85,19 +84,19 @@ impl Task for Classifier {
     fn step(&self, learner: &mut Learner, batch: &Batch) -> Result<Step, TrainError> {
         let logits = self.forward(learner, batch, Mode::Train)?;
         let loss = self.loss.value(&logits, &batch.labels, &batch.classes)?;
-        let value = loss.detach().to_scalar::<f32>()?;
+        let value = loss.tensor().to_scalar::<f32>()?;
         if let Some(diverged) = not_finite(&[("loss", value)]) {
             return Ok(diverged);
         }
-        let norm = learner.descend(NETWORK, &loss)?.norm;
+        let norm = learner.descend(NETWORK, loss)?.norm;
         if let Some(diverged) = not_finite(&[("grad_norm", norm)]) {
             return Ok(diverged);
         }
         let mut found = Found::default();
         found.count(
-            &logits.detach().flatten_all()?.to_vec1()?,
+            &logits.tensor().flatten_all()?.to_vec1()?,
             &batch.labels,
-            logits.dim(1)?,
+            logits.tensor().dim(1)?,
         );
         let mut figures = [value, found.share(), learner.lr(NETWORK) as f32, norm]
             .map(Some)

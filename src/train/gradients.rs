@@ -1,9 +1,9 @@
 //! Gradients of a network's parameters, in the parameters' order.
 
-use candle_core::backprop::GradStore;
 use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
 
+use crate::autograd::{Value, backward};
 use crate::model::Parameter;
 
 /// Elements that are summed in one go; fixes the order of summation whatever the thread count.
@@ -14,14 +14,13 @@ const ELEMENTS_A_SUM: usize = 1 << 14;
 pub struct Gradients(Vec<Option<Tensor>>);
 
 impl Gradients {
-    /// Takes the gradients of `parameters` out of `store`.
-    pub fn of(parameters: &[Parameter], store: &mut GradStore) -> Self {
-        Self(
-            parameters
-                .iter()
-                .map(|parameter| store.remove(&parameter.var))
-                .collect(),
-        )
+    /// The gradients of `loss` (a scalar) with respect to `parameters`. Consumes the graph behind `loss`.
+    pub fn of(loss: Value, parameters: &[Parameter]) -> Result<Self> {
+        let variables: Vec<&Value> = parameters
+            .iter()
+            .map(|parameter| &parameter.value)
+            .collect();
+        backward(loss, &variables).map(Self)
     }
 
     /// Gradients given by hand, in the parameters' order.

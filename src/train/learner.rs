@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use super::error::TrainError;
 use super::gradients::Gradients;
 use super::optimiser::{Optimiser, OptimiserSpec};
+use crate::autograd::Value;
 use crate::model::{Network, SavedModel};
 
 /// Networks, their optimisers, and how far they have come.
@@ -74,14 +75,14 @@ impl Learner {
         self.rates.get(name).copied().unwrap_or(0.0)
     }
 
-    /// One optimiser step of network `name` down the gradient of `loss` (a scalar).
-    pub fn descend(&mut self, name: &'static str, loss: &Tensor) -> Result<Descent, TrainError> {
+    /// One optimiser step of network `name` down the gradient of `loss` (a scalar), which is consumed.
+    pub fn descend(&mut self, name: &'static str, loss: Value) -> Result<Descent, TrainError> {
         let network = self
             .model
             .networks
             .get(name)
             .ok_or(TrainError::NoNetwork(name))?;
-        let gradients = Gradients::of(network.parameters(), &mut loss.backward()?);
+        let gradients = Gradients::of(loss, network.parameters())?;
         let norm = gradients.norm()? as f32;
         let lr = self.lr(name);
         if norm.is_finite()
@@ -92,8 +93,8 @@ impl Learner {
         Ok(Descent { norm })
     }
 
-    /// A tensor of `shape` on the learner's device.
-    pub fn tensor(&self, values: &[f32], shape: &[usize]) -> Result<Tensor, TrainError> {
-        Ok(Tensor::from_slice(values, shape, &self.device)?)
+    /// A constant of `shape` on the learner's device.
+    pub fn tensor(&self, values: &[f32], shape: &[usize]) -> Result<Value, TrainError> {
+        Ok(Tensor::from_slice(values, shape, &self.device)?.into())
     }
 }

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use candle_core::{CpuStorage, DType, InplaceOp1, InplaceOp2, Layout, Result, Tensor, Var};
+use candle_core::{CpuStorage, DType, InplaceOp1, InplaceOp2, Layout, Result, Tensor};
 use rayon::prelude::*;
 
 use super::gradients::Gradients;
@@ -63,7 +63,7 @@ impl Optimiser {
     }
 
     /// The tensors that a resumed run needs besides the parameters, named after them (`first.layers.0.weight`).
-    pub fn state(&self) -> Vec<(String, &Var)> {
+    pub fn state(&self) -> Vec<(String, &Tensor)> {
         match self {
             Self::Adam(adam) => adam.state(),
         }
@@ -84,18 +84,18 @@ pub struct Adam {
 #[derive(Debug)]
 struct Slot {
     name: String,
-    parameter: Var,
-    first: Var,
-    second: Var,
+    parameter: Tensor,
+    first: Tensor,
+    second: Tensor,
 }
 
 impl Adam {
     fn new(betas: (f64, f64), eps: f64, parameters: &[Parameter]) -> Result<Self> {
         let slot = |parameter: &Parameter| {
-            let zeros = || Var::from_tensor(&parameter.var.zeros_like()?);
+            let zeros = || parameter.value.tensor().zeros_like();
             Ok(Slot {
                 name: parameter.name.clone(),
-                parameter: parameter.var.clone(),
+                parameter: parameter.value.tensor().clone(),
                 first: zeros()?,
                 second: zeros()?,
             })
@@ -108,7 +108,7 @@ impl Adam {
         })
     }
 
-    fn state(&self) -> Vec<(String, &Var)> {
+    fn state(&self) -> Vec<(String, &Tensor)> {
         let slots = self.slots.iter();
         let moments =
             slots.flat_map(|slot| [("first", slot, &slot.first), ("second", slot, &slot.second)]);
@@ -194,17 +194,15 @@ impl Update {
 
     /// The same in candle's operations, for other devices and types.
     fn apply_composite(self, slot: &Slot, gradient: &Tensor) -> Result<()> {
-        let gradient = gradient.detach().to_dtype(slot.parameter.dtype())?;
-        let first = ((slot.first.as_detached_tensor() * self.betas.0)?
-            + (&gradient * (1.0 - self.betas.0))?)?;
-        let second = ((slot.second.as_detached_tensor() * self.betas.1)?
-            + (gradient.sqr()? * (1.0 - self.betas.1))?)?;
+        let gradient = gradient.to_dtype(slot.parameter.dtype())?;
+        let first = ((&slot.first * self.betas.0)? + (&gradient * (1.0 - self.betas.0))?)?;
+        let second = ((&slot.second * self.betas.1)? + (gradient.sqr()? * (1.0 - self.betas.1))?)?;
         let denominator = ((second.sqrt()? / self.root)? + self.eps)?;
         let change = ((&first * self.rate)? / denominator)?;
         slot.parameter
-            .set(&(slot.parameter.as_detached_tensor() - change)?)?;
-        slot.first.set(&first)?;
-        slot.second.set(&second)
+            .slice_set(&(&slot.parameter - change)?, 0, 0)?;
+        slot.first.slice_set(&first, 0, 0)?;
+        slot.second.slice_set(&second, 0, 0)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Tensor};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -36,13 +36,12 @@ impl Learner {
             reason,
         };
         let mut tensors = Vec::new();
-        for (name, var) in self.tensors() {
-            let values = var
-                .as_detached_tensor()
+        for (name, tensor) in self.tensors() {
+            let values = tensor
                 .to_dtype(DType::F32)?
                 .flatten_all()?
                 .to_vec1::<f32>()?;
-            tensors.push((name, var.dims().to_vec(), values));
+            tensors.push((name, tensor.dims().to_vec(), values));
         }
         let mut views = Vec::new();
         for (name, shape, values) in &tensors {
@@ -84,16 +83,16 @@ impl Learner {
         let counters: Counters =
             serde_json::from_str(counters).map_err(|error| damaged(error.to_string()))?;
         let saved = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
-        for (name, var) in self.tensors() {
+        for (name, tensor) in self.tensors() {
             let view = saved
                 .tensor(&name)
                 .map_err(|error| damaged(format!("{name}: {error}")))?;
-            if view.dtype() != Dtype::F32 || view.shape() != var.dims() {
+            if view.dtype() != Dtype::F32 || view.shape() != tensor.dims() {
                 return Err(damaged(format!(
                     "`{name}` is {:?} {:?}, expected f32 {:?}",
                     view.dtype(),
                     view.shape(),
-                    var.dims()
+                    tensor.dims()
                 )));
             }
             let (numbers, _) = view.data().as_chunks::<4>();
@@ -101,7 +100,8 @@ impl Learner {
                 .iter()
                 .map(|bytes| f32::from_le_bytes(*bytes))
                 .collect();
-            var.set(&Tensor::from_vec(values, var.dims(), var.device())?.to_dtype(var.dtype())?)?;
+            let values = Tensor::from_vec(values, tensor.dims(), tensor.device())?;
+            tensor.slice_set(&values.to_dtype(tensor.dtype())?, 0, 0)?;
         }
         self.steps = counters.steps;
         self.samples = counters.samples;
@@ -115,14 +115,14 @@ impl Learner {
     }
 
     /// Every tensor that training changes, by its name in the file, in order.
-    fn tensors(&self) -> Vec<(String, &Var)> {
+    fn tensors(&self) -> Vec<(String, &Tensor)> {
         let networks = self.model.networks.iter().flat_map(|(name, network)| {
             let all = network.parameters().iter().chain(network.buffers());
-            all.map(move |tensor| (format!("{name}.{}", tensor.name), &tensor.var))
+            all.map(move |owned| (format!("{name}.{}", owned.name), owned.value.tensor()))
         });
         let moments = self.optimisers.iter().flat_map(|(name, optimiser)| {
             let state = optimiser.state().into_iter();
-            state.map(move |(moment, var)| (format!("optimiser.{name}.{moment}"), var))
+            state.map(move |(moment, tensor)| (format!("optimiser.{name}.{moment}"), tensor))
         });
         networks.chain(moments).collect()
     }

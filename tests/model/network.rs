@@ -1,4 +1,5 @@
 use candle_core::{DType, Device, Tensor};
+use retake::autograd::{self, Value};
 use retake::model::{Dims, Init, Inputs, Mode, ModelError, ModelSpec, Network};
 use retake::rng::Stream;
 
@@ -22,7 +23,8 @@ fn build(spec: &ModelSpec, network: &str, dims: &Dims, init: Init) -> Network {
     .expect("a network")
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
+fn values<T: Clone + Into<Value>>(of: &T) -> Vec<f32> {
+    let tensor = of.clone().into().into_tensor();
     tensor.flatten_all().and_then(|t| t.to_vec1()).expect("f32")
 }
 
@@ -93,7 +95,7 @@ fn initial_values_follow_the_rule_and_the_seed() {
         let built = built.expect("a network");
         let parameters = built.parameters().iter();
         parameters
-            .map(|p| (p.name.clone(), values(&p.var)))
+            .map(|p| (p.name.clone(), values(&p.value)))
             .collect::<Vec<_>>()
     };
     let names: Vec<_> = start(Init::Dcgan, 1)
@@ -174,7 +176,7 @@ fn running_statistics_move_in_training_only() {
         built
             .buffers()
             .iter()
-            .flat_map(|b| values(&b.var))
+            .flat_map(|b| values(&b.value))
             .collect()
     };
     built.forward(&inputs, Mode::Eval).expect("an output");
@@ -209,12 +211,14 @@ fn a_batch_of_one_value_has_no_variance() {
 fn a_frozen_network_passes_gradients_to_its_input_alone() {
     let spec = ModelSpec::preset("dcgan-32").expect("a preset");
     let built = build(&spec, "discriminator", &dims(32), Init::Dcgan);
-    let image = candle_core::Var::from_tensor(&draw("image", &[2, 3, 32, 32])).expect("a variable");
+    let image = Value::variable(draw("image", &[2, 3, 32, 32]));
     let inputs = Inputs::new().with("image", &image);
-    let gradients = |output: Tensor| {
+    let mut of = vec![&image];
+    of.extend(built.parameters().iter().map(|parameter| &parameter.value));
+    let gradients = |output: Value| {
         output
             .sum_all()
-            .and_then(|sum| sum.backward())
+            .and_then(|sum| autograd::backward(sum, &of))
             .expect("gradients")
     };
     let open = gradients(built.forward(&inputs, Mode::Train).expect("an output"));
@@ -223,12 +227,12 @@ fn a_frozen_network_passes_gradients_to_its_input_alone() {
             .forward_frozen(&inputs, Mode::Train)
             .expect("an output"),
     );
-    for parameter in built.parameters() {
-        assert!(open.get(&parameter.var).is_some(), "{}", parameter.name);
-        assert!(frozen.get(&parameter.var).is_none(), "{}", parameter.name);
+    for (place, parameter) in (1..).zip(built.parameters()) {
+        assert!(open[place].is_some(), "{}", parameter.name);
+        assert!(frozen[place].is_none(), "{}", parameter.name);
     }
     let of_image =
-        |store: &candle_core::backprop::GradStore| values(store.get(&image).expect("a gradient"));
+        |gradients: &[Option<Tensor>]| values(gradients[0].as_ref().expect("a gradient"));
     assert_eq!(of_image(&open), of_image(&frozen));
 }
 
@@ -243,8 +247,9 @@ fn features_are_what_the_head_sees() {
         panic!("a head")
     };
     let head = features
-        .matmul(&weight.var.t().expect("transposed"))
-        .and_then(|y| y.broadcast_add(&bias.var))
+        .tensor()
+        .matmul(&weight.value.tensor().t().expect("transposed"))
+        .and_then(|y| y.broadcast_add(bias.value.tensor()))
         .expect("logits");
     for (ours, theirs) in values(&head).iter().zip(values(&logits)) {
         assert!((ours - theirs).abs() < 1e-5, "{ours} {theirs}");

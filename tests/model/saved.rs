@@ -59,6 +59,7 @@ fn a_model_comes_back_as_it_was() {
             .forward(&inputs, Mode::Eval)
             .expect("an output");
         output
+            .into_tensor()
             .flatten_all()
             .and_then(|t| t.to_vec1::<f32>())
             .expect("f32")

@@ -1,6 +1,7 @@
 //! Adam against its definition.
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor};
+use retake::autograd::Value;
 use retake::model::Parameter;
 use retake::train::{Gradients, Optimiser, OptimiserSpec};
 
@@ -16,13 +17,14 @@ fn parameter(values: &[f32], dtype: DType) -> Parameter {
         .unwrap();
     Parameter {
         name: "weight".to_owned(),
-        var: Var::from_tensor(&tensor).unwrap(),
+        value: Value::variable(tensor),
     }
 }
 
 fn values(parameter: &Parameter) -> Vec<f64> {
     parameter
-        .var
+        .value
+        .tensor()
         .to_dtype(DType::F64)
         .unwrap()
         .to_vec1()
@@ -83,12 +85,13 @@ fn a_restored_optimiser_goes_on_with_the_same_bits() {
     let resumed = parameter(&[0.0; 3], DType::F32);
     let mut other = Optimiser::new(ADAM, std::slice::from_ref(&resumed)).unwrap();
     resumed
-        .var
-        .set(&straight.var.as_detached_tensor().copy().unwrap())
+        .value
+        .tensor()
+        .slice_set(straight.value.tensor(), 0, 0)
         .unwrap();
     for ((name, from), (same, to)) in adam.state().into_iter().zip(other.state()) {
         assert_eq!(name, same);
-        to.set(&from.as_detached_tensor().copy().unwrap()).unwrap();
+        to.slice_set(from, 0, 0).unwrap();
     }
     other.set_steps(adam.steps());
 

@@ -1,9 +1,9 @@
 //! `relu`, `leaky-relu`, `tanh`, `sigmoid`: functions of each number by itself.
 
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer};
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::inputs::Run;
@@ -42,9 +42,9 @@ struct Elementwise<F>(F);
 
 impl<F> Forward for Elementwise<F>
 where
-    F: Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync,
+    F: Fn(&Value) -> candle_core::Result<Value> + Send + Sync,
 {
-    fn forward(&self, x: &Tensor, _: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, _: &Run<'_>) -> Result<Value, ModelError> {
         Ok(self.0(x)?)
     }
 }
@@ -60,7 +60,7 @@ impl Layer for LeakyRelu {
         let slope = self.slope;
         Ok(Built::new(
             input.to_vec(),
-            Elementwise(move |x: &Tensor| ops::leaky_relu(x, slope)),
+            Elementwise(move |x: &Value| ops::leaky_relu(x, slope)),
         ))
     }
 }

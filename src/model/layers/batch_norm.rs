@@ -1,9 +1,10 @@
 //! `batch-norm`: batch normalisation (Ioffe and Szegedy 2015) with running statistics.
 
-use candle_core::{Tensor, Var, bail};
+use candle_core::{Tensor, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::autograd::Value;
 use crate::model::build::{BufferSlot, Builder, Built, Forward, Layer, Slot, text};
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::init::Role;
@@ -66,16 +67,13 @@ impl Layer for BatchNorm {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let (scale, shift) = (run.parameter(self.scale), run.parameter(self.shift));
         let (mean, variance) = (run.buffer(self.mean), run.buffer(self.variance));
         match run.mode {
-            Mode::Eval => {
-                let (mean, variance) = (mean.as_detached_tensor(), variance.as_detached_tensor());
-                Ok(ops::batch_norm_eval(
-                    x, &scale, &shift, &mean, &variance, self.eps,
-                )?)
-            }
+            Mode::Eval => Ok(ops::batch_norm_eval(
+                x, &scale, &shift, mean, variance, self.eps,
+            )?),
             Mode::Train => {
                 let (y, stats) = ops::batch_norm_train(x, &scale, &shift, self.eps)?;
                 let unbiased = unbiased(&stats)?;
@@ -101,10 +99,8 @@ fn unbiased(stats: &ops::BatchStats) -> candle_core::Result<Tensor> {
 
 impl Computation {
     /// running ← (1 − momentum)·running + momentum·batch
-    fn drift(&self, running: &Var, batch: &Tensor) -> candle_core::Result<()> {
-        let kept = running
-            .as_detached_tensor()
-            .affine(1.0 - self.momentum, 0.0)?;
-        running.set(&kept.add(&batch.detach().affine(self.momentum, 0.0)?)?)
+    fn drift(&self, running: &Tensor, batch: &Tensor) -> candle_core::Result<()> {
+        let kept = running.affine(1.0 - self.momentum, 0.0)?;
+        running.slice_set(&kept.add(&batch.affine(self.momentum, 0.0)?)?, 0, 0)
     }
 }

@@ -1,10 +1,10 @@
 //! `concat`: another input joins, along the channels.
 
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LayerSpec;
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Sequence, text};
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::inputs::Run;
@@ -53,7 +53,7 @@ impl Layer for Concat {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let joining = run
             .inputs
             .get(&self.input)
@@ -62,6 +62,6 @@ impl Forward for Computation {
                 input: self.input.clone(),
             })?;
         let joining = self.layers.forward(joining, run)?;
-        Ok(Tensor::cat(&[x, &joining], 1)?)
+        Ok(Value::cat(&[x, &joining], 1)?)
     }
 }

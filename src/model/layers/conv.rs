@@ -1,11 +1,11 @@
 //! `conv`: a convolution over images.
 
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::linear::yes;
 use super::window::{image, slide};
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Slot};
 use crate::model::dims::Dim;
 use crate::model::error::{ModelError, ShapeError};
@@ -105,7 +105,7 @@ impl Layer for Conv {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let bias = self.bias.map(|slot| run.parameter(slot));
         Ok(ops::conv2d(
             x,

@@ -1,12 +1,12 @@
 //! `conv-transpose`: a transposed convolution, the usual way up in a generator.
 
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::conv::{check_groups, one, one_group};
 use super::linear::yes;
 use super::window::image;
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Slot, text};
 use crate::model::dims::Dim;
 use crate::model::error::{ModelError, ShapeError};
@@ -123,7 +123,7 @@ impl Layer for ConvTranspose {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let weight = run.parameter(self.weight);
         let bias = self.bias.map(|slot| run.parameter(slot));
         let extra = (self.extra, self.extra);

@@ -4,6 +4,7 @@ use candle_core::{Tensor, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer};
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::inputs::{Mode, Run};
@@ -48,11 +49,11 @@ impl Layer for Dropout {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         if self.p == 0.0 || !(self.always || run.mode == Mode::Train) {
             return Ok(x.clone());
         }
-        Ok(x.mul(&self.mask(x, run)?)?)
+        Ok(x.mul(&self.mask(x.tensor(), run)?.into())?)
     }
 }
 

@@ -1,9 +1,9 @@
 //! `linear`: a matrix and a bias.
 
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Slot, text};
 use crate::model::dims::Dim;
 use crate::model::error::{ModelError, ShapeError};
@@ -55,7 +55,7 @@ impl Layer for Linear {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let bias = self.bias.map(|slot| run.parameter(slot));
         Ok(ops::linear(x, &run.parameter(self.weight), bias.as_ref())?)
     }

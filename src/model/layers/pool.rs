@@ -1,10 +1,10 @@
 //! `max-pool`, `avg-pool`, `global-avg-pool`.
 
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::{image, slide};
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer};
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::inputs::Run;
@@ -64,7 +64,7 @@ impl From<Written> for Window {
 }
 
 type Operation =
-    fn(&Tensor, (usize, usize), (usize, usize), ops::Padding) -> candle_core::Result<Tensor>;
+    fn(&Value, (usize, usize), (usize, usize), ops::Padding) -> candle_core::Result<Value>;
 
 struct Computation {
     window: Window,
@@ -102,7 +102,7 @@ impl Window {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, _: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, _: &Run<'_>) -> Result<Value, ModelError> {
         let Window {
             kernel,
             stride,
@@ -139,7 +139,7 @@ impl Layer for GlobalAvgPool {
 }
 
 impl Forward for Mean {
-    fn forward(&self, x: &Tensor, _: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, _: &Run<'_>) -> Result<Value, ModelError> {
         Ok(ops::global_avg_pool2d(x)?)
     }
 }

@@ -1,9 +1,9 @@
 //! `flatten` and `reshape`: the same numbers in another shape.
 
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, text};
 use crate::model::dims::Dim;
 use crate::model::error::{ModelError, ShapeError};
@@ -95,8 +95,8 @@ impl Reshape {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, _: &Run<'_>) -> Result<Tensor, ModelError> {
-        let mut shape = vec![x.dim(0)?];
+    fn forward(&self, x: &Value, _: &Run<'_>) -> Result<Value, ModelError> {
+        let mut shape = vec![x.tensor().dim(0)?];
         shape.extend(&self.0);
         Ok(x.reshape(shape)?)
     }

@@ -1,10 +1,10 @@
 //! `residual` (He et al. 2015): layers with a way around them.
 
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LayerSpec;
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Sequence, text};
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::inputs::Run;
@@ -41,7 +41,7 @@ impl Layer for Residual {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let through = self.layers.forward(x, run)?;
         Ok(through.add(&self.shortcut.forward(x, run)?)?)
     }

@@ -1,9 +1,9 @@
 //! `tap`: marks a place to read from.
 
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer};
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::inputs::Run;
@@ -22,7 +22,7 @@ impl Layer for Tap {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, run: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         run.taps.borrow_mut().insert(self.0.clone(), x.clone());
         Ok(x.clone())
     }

@@ -1,10 +1,10 @@
 //! `upsample`: each pixel repeated.
 
-use candle_core::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::image;
+use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, text};
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::inputs::Run;
@@ -47,7 +47,7 @@ impl Layer for Upsample {
 }
 
 impl Forward for Computation {
-    fn forward(&self, x: &Tensor, _: &Run<'_>) -> Result<Tensor, ModelError> {
+    fn forward(&self, x: &Value, _: &Run<'_>) -> Result<Value, ModelError> {
         Ok(ops::upsample_nearest2d(x, self.0)?)
     }
 }

@@ -1,16 +1,31 @@
 //! The gradient of a convolution with respect to its image, which is transposed convolution.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 
 use super::cpu::{self, Epilogue};
 use super::geometry::Geometry;
-use super::{forward, weight_gradient};
-use crate::ops::dispatch::{by_type, elements, if_tracked};
+use super::{forward, reference, weight_gradient};
+use crate::autograd::Value;
+use crate::ops::dispatch::{by_type, elements, has_kernel};
 
 /// The image of `map` and `weight`, of the shapes in `geometry`.
-pub(super) fn apply(map: &Tensor, weight: &Tensor, geometry: Geometry) -> Result<Tensor> {
-    map.contiguous()?
-        .apply_op2(&weight.contiguous()?, DataGradient(geometry))
+pub(super) fn apply(map: &Value, weight: &Value, geometry: Geometry) -> Result<Value> {
+    let image = if has_kernel(map.tensor()) {
+        let (map, weight) = (map.tensor().contiguous()?, weight.tensor().contiguous()?);
+        map.apply_op2_no_bwd(&weight, &DataGradient(geometry))?
+    } else {
+        reference::data_gradient(map.tensor(), weight.tensor(), &geometry)?
+    };
+    let (kept_map, kept_weight) = (map.kept_for(weight), weight.kept_for(map));
+    Ok(Value::record(image, &[map, weight], move |back| {
+        let for_map = back.with_kept(0, kept_weight.as_ref(), |weight| {
+            forward::apply(back.gradient(), weight, geometry)
+        })?;
+        let for_weight = back.with_kept(1, kept_map.as_ref(), |map| {
+            weight_gradient::apply(back.gradient(), map, geometry)
+        })?;
+        Ok(vec![for_map, for_weight])
+    }))
 }
 
 struct DataGradient(Geometry);
@@ -31,18 +46,5 @@ impl CustomOp2 for DataGradient {
             let image = cpu::data_gradient::run::<T>(&self.0, elements(map, map_layout)?, elements(weight, weight_layout)?, Epilogue::NONE);
             Ok((candle_core::WithDType::to_cpu_storage_owned(image), self.0.image_shape().into()))
         })
-    }
-
-    fn bwd(
-        &self,
-        map: &Tensor,
-        weight: &Tensor,
-        _image: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((
-            if_tracked(map, || forward::apply(gradient, weight, self.0))?,
-            if_tracked(weight, || weight_gradient::apply(gradient, map, self.0))?,
-        ))
     }
 }

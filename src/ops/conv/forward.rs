@@ -1,17 +1,31 @@
 //! Convolution: map = weight · windows of the image.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 
 use super::cpu::{self, Epilogue};
 use super::geometry::Geometry;
-use super::{data_gradient, weight_gradient};
-use crate::ops::dispatch::{by_type, elements, if_tracked};
+use super::{data_gradient, reference, weight_gradient};
+use crate::autograd::Value;
+use crate::ops::dispatch::{by_type, elements, has_kernel};
 
 /// The map of `image` and `weight`, of the shapes in `geometry`.
-pub(super) fn apply(image: &Tensor, weight: &Tensor, geometry: Geometry) -> Result<Tensor> {
-    image
-        .contiguous()?
-        .apply_op2(&weight.contiguous()?, Forward(geometry))
+pub(super) fn apply(image: &Value, weight: &Value, geometry: Geometry) -> Result<Value> {
+    let map = if has_kernel(image.tensor()) {
+        let (image, weight) = (image.tensor().contiguous()?, weight.tensor().contiguous()?);
+        image.apply_op2_no_bwd(&weight, &Forward(geometry))?
+    } else {
+        reference::forward(image.tensor(), weight.tensor(), &geometry)?
+    };
+    let (kept_image, kept_weight) = (image.kept_for(weight), weight.kept_for(image));
+    Ok(Value::record(map, &[image, weight], move |back| {
+        let for_image = back.with_kept(0, kept_weight.as_ref(), |weight| {
+            data_gradient::apply(back.gradient(), weight, geometry)
+        })?;
+        let for_weight = back.with_kept(1, kept_image.as_ref(), |image| {
+            weight_gradient::apply(image, back.gradient(), geometry)
+        })?;
+        Ok(vec![for_image, for_weight])
+    }))
 }
 
 struct Forward(Geometry);
@@ -32,18 +46,5 @@ impl CustomOp2 for Forward {
             let map = cpu::forward::run::<T>(&self.0, elements(image, image_layout)?, elements(weight, weight_layout)?, Epilogue::NONE);
             Ok((candle_core::WithDType::to_cpu_storage_owned(map), self.0.map_shape().into()))
         })
-    }
-
-    fn bwd(
-        &self,
-        image: &Tensor,
-        weight: &Tensor,
-        _map: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((
-            if_tracked(image, || data_gradient::apply(gradient, weight, self.0))?,
-            if_tracked(weight, || weight_gradient::apply(image, gradient, self.0))?,
-        ))
     }
 }

@@ -10,27 +10,27 @@ mod geometry;
 pub(super) mod reference;
 mod weight_gradient;
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 
 pub use geometry::{Conv, Padding};
 
 use super::bias::add_bias;
-use super::dispatch::has_kernel;
+use crate::autograd::Value;
 use geometry::Geometry;
 
 /// Cross-correlation of `x` (N, C, H, W) with `weight` (O, C / groups, kh, kw), plus `bias` (O).
 ///
 /// Returns (N, O, OH, OW) with OH = ⌊(H + top + bottom − kh) / stride⌋ + 1, likewise OW. Fails if the
 /// shapes do not fit.
-pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Result<Tensor> {
-    let geometry = Geometry::of_conv(x.dims4()?, weight.dims4()?, conv)?;
+pub fn conv2d(x: &Value, weight: &Value, bias: Option<&Value>, conv: &Conv) -> Result<Value> {
+    let geometry = Geometry::of_conv(x.tensor().dims4()?, weight.tensor().dims4()?, conv)?;
     let y = if geometry.is_linear() {
-        let product = x.flatten_from(1)?.matmul(&weight.flatten_from(1)?.t()?)?;
+        let product = x
+            .flatten_rows()?
+            .matmul(&weight.flatten_rows()?.transpose(0, 1)?)?;
         product.reshape(geometry.map_shape())?
-    } else if has_kernel(x) {
-        forward::apply(x, weight, geometry)?
     } else {
-        reference::conv2d(x, weight, conv)?
+        forward::apply(x, weight, geometry)?
     };
     add_bias(y, bias)
 }
@@ -40,20 +40,23 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -
 /// Returns (N, O, OH, OW) with OH = (H − 1) · stride − top − bottom + kh + `output_padding`, likewise
 /// OW. `output_padding` must be smaller than the stride. Fails if the shapes do not fit.
 pub fn conv_transpose2d(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
+    x: &Value,
+    weight: &Value,
+    bias: Option<&Value>,
     conv: &Conv,
     output_padding: (usize, usize),
-) -> Result<Tensor> {
-    let geometry = Geometry::of_conv_transpose(x.dims4()?, weight.dims4()?, conv, output_padding)?;
+) -> Result<Value> {
+    let geometry = Geometry::of_conv_transpose(
+        x.tensor().dims4()?,
+        weight.tensor().dims4()?,
+        conv,
+        output_padding,
+    )?;
     let y = if geometry.is_linear() {
-        let product = x.flatten_from(1)?.matmul(&weight.flatten_from(1)?)?;
+        let product = x.flatten_rows()?.matmul(&weight.flatten_rows()?)?;
         product.reshape(geometry.image_shape())?
-    } else if has_kernel(x) {
-        data_gradient::apply(x, weight, geometry)?
     } else {
-        reference::conv_transpose2d(x, weight, conv, output_padding)?
+        data_gradient::apply(x, weight, geometry)?
     };
     add_bias(y, bias)
 }

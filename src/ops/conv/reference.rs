@@ -2,22 +2,17 @@
 
 use candle_core::{Device, Result, Tensor};
 
-use super::Conv;
 use super::geometry::Geometry;
 
-/// [`conv2d`](crate::ops::conv2d) without bias.
-pub fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv) -> Result<Tensor> {
-    let g = Geometry::of_conv(x.dims4()?, weight.dims4()?, conv)?;
+/// See [`forward`](super::forward).
+pub(super) fn forward(image: &Tensor, weight: &Tensor, g: &Geometry) -> Result<Tensor> {
     let weight = weight.reshape((g.groups, g.o, g.c, g.kernel.0, g.kernel.1))?;
-    let padded = pad(x, conv)?;
+    let padded = pad(image, g)?;
     let shape = (g.samples, g.groups, g.o, g.positions());
-    let mut map = Tensor::zeros(shape, x.dtype(), x.device())?;
+    let mut map = Tensor::zeros(shape, image.dtype(), image.device())?;
     for i in 0..g.kernel.0 {
         for j in 0..g.kernel.1 {
-            let seen = padded
-                .index_select(&taps(i, g.stride.0, g.map.0, x.device())?, 2)?
-                .index_select(&taps(j, g.stride.1, g.map.1, x.device())?, 3)?
-                .reshape((g.samples, g.groups, g.c, g.positions()))?;
+            let seen = seen(&padded, g, (i, j))?;
             let tap = weight
                 .narrow(3, i, 1)?
                 .narrow(4, j, 1)?
@@ -29,21 +24,17 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv) -> Result<Tensor> {
     map.reshape(g.map_shape())
 }
 
-/// [`conv_transpose2d`](crate::ops::conv_transpose2d) without bias.
-pub fn conv_transpose2d(
-    x: &Tensor,
-    weight: &Tensor,
-    conv: &Conv,
-    output_padding: (usize, usize),
-) -> Result<Tensor> {
-    let g = Geometry::of_conv_transpose(x.dims4()?, weight.dims4()?, conv, output_padding)?;
-    let padding = conv.padding;
-    let height = g.image.0 + padding.top + padding.bottom;
-    let width = g.image.1 + padding.left + padding.right;
+/// See [`data_gradient`](super::data_gradient).
+pub(super) fn data_gradient(map: &Tensor, weight: &Tensor, g: &Geometry) -> Result<Tensor> {
+    let (height, width) = padded_size(g);
     let channels = g.groups * g.c;
     let weight = weight.reshape((g.groups, g.o, g.c, g.kernel.0, g.kernel.1))?;
-    let x = x.reshape((g.samples, g.groups, g.o, g.positions()))?;
-    let mut image = Tensor::zeros((g.samples, channels, height, width), x.dtype(), x.device())?;
+    let map = map.reshape((g.samples, g.groups, g.o, g.positions()))?;
+    let zeros = |height, width| {
+        let shape = (g.samples, channels, height, width);
+        Tensor::zeros(shape, map.dtype(), map.device())
+    };
+    let mut image = zeros(height, width)?;
     for i in 0..g.kernel.0 {
         for j in 0..g.kernel.1 {
             let tap = weight
@@ -53,26 +44,60 @@ pub fn conv_transpose2d(
             let term = tap
                 .transpose(1, 2)?
                 .unsqueeze(0)?
-                .broadcast_matmul(&x)?
+                .broadcast_matmul(&map)?
                 .reshape((g.samples, channels, g.map.0, g.map.1))?;
-            let rows = Tensor::zeros(
-                (g.samples, channels, height, g.map.1),
-                x.dtype(),
-                x.device(),
-            )?
-            .index_add(&taps(i, g.stride.0, g.map.0, x.device())?, &term, 2)?;
-            image = image.index_add(&taps(j, g.stride.1, g.map.1, x.device())?, &rows, 3)?;
+            let rows = taps(i, g.stride.0, g.map.0, map.device())?;
+            let columns = taps(j, g.stride.1, g.map.1, map.device())?;
+            let tall = zeros(height, g.map.1)?.index_add(&rows, &term, 2)?;
+            image = image.index_add(&columns, &tall, 3)?;
         }
     }
     image
-        .narrow(2, padding.top, g.image.0)?
-        .narrow(3, padding.left, g.image.1)
+        .narrow(2, g.origin.0, g.image.0)?
+        .narrow(3, g.origin.1, g.image.1)
 }
 
-fn pad(x: &Tensor, conv: &Conv) -> Result<Tensor> {
-    let p = conv.padding;
-    x.pad_with_zeros(2, p.top, p.bottom)?
-        .pad_with_zeros(3, p.left, p.right)
+/// See [`weight_gradient`](super::weight_gradient).
+pub(super) fn weight_gradient(image: &Tensor, map: &Tensor, g: &Geometry) -> Result<Tensor> {
+    let padded = pad(image, g)?;
+    let map = map.reshape((g.samples, g.groups, g.o, g.positions()))?;
+    let mut rows = Vec::with_capacity(g.kernel.0);
+    for i in 0..g.kernel.0 {
+        let mut columns = Vec::with_capacity(g.kernel.1);
+        for j in 0..g.kernel.1 {
+            let seen = seen(&padded, g, (i, j))?;
+            let tap = map.matmul(&seen.transpose(2, 3)?)?.sum(0)?;
+            columns.push(tap.reshape((g.groups * g.o, g.c, 1, 1))?);
+        }
+        rows.push(Tensor::cat(&columns, 3)?);
+    }
+    Tensor::cat(&rows, 2)
+}
+
+/// The height and width of the image with the zeros around it that windows cover.
+fn padded_size(g: &Geometry) -> (usize, usize) {
+    let side = |map: usize, stride: usize, kernel: usize, origin: usize, image: usize| {
+        ((map - 1) * stride + kernel).max(origin + image)
+    };
+    (
+        side(g.map.0, g.stride.0, g.kernel.0, g.origin.0, g.image.0),
+        side(g.map.1, g.stride.1, g.kernel.1, g.origin.1, g.image.1),
+    )
+}
+
+fn pad(image: &Tensor, g: &Geometry) -> Result<Tensor> {
+    let (height, width) = padded_size(g);
+    image
+        .pad_with_zeros(2, g.origin.0, height - g.origin.0 - g.image.0)?
+        .pad_with_zeros(3, g.origin.1, width - g.origin.1 - g.image.1)
+}
+
+/// What kernel element `tap` of each window sees of the padded image: (N, groups, c, positions).
+fn seen(padded: &Tensor, g: &Geometry, tap: (usize, usize)) -> Result<Tensor> {
+    padded
+        .index_select(&taps(tap.0, g.stride.0, g.map.0, padded.device())?, 2)?
+        .index_select(&taps(tap.1, g.stride.1, g.map.1, padded.device())?, 3)?
+        .reshape((g.samples, g.groups, g.c, g.positions()))
 }
 
 /// Where kernel element `offset` of each of `count` windows lies in the padded image.

@@ -1,17 +1,31 @@
 //! The gradient of a convolution with respect to its weight: the sum over samples of
 //! map · windowsᵀ.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 
 use super::geometry::Geometry;
-use super::{cpu, data_gradient, forward};
-use crate::ops::dispatch::{by_type, elements, if_tracked};
+use super::{cpu, data_gradient, forward, reference};
+use crate::autograd::Value;
+use crate::ops::dispatch::{by_type, elements, has_kernel};
 
 /// The weight gradient of `image` and the gradient `map` of its map, of the shapes in `geometry`.
-pub(super) fn apply(image: &Tensor, map: &Tensor, geometry: Geometry) -> Result<Tensor> {
-    image
-        .contiguous()?
-        .apply_op2(&map.contiguous()?, WeightGradient(geometry))
+pub(super) fn apply(image: &Value, map: &Value, geometry: Geometry) -> Result<Value> {
+    let weight = if has_kernel(image.tensor()) {
+        let (image, map) = (image.tensor().contiguous()?, map.tensor().contiguous()?);
+        image.apply_op2_no_bwd(&map, &WeightGradient(geometry))?
+    } else {
+        reference::weight_gradient(image.tensor(), map.tensor(), &geometry)?
+    };
+    let (kept_image, kept_map) = (image.kept_for(map), map.kept_for(image));
+    Ok(Value::record(weight, &[image, map], move |back| {
+        let for_image = back.with_kept(0, kept_map.as_ref(), |map| {
+            data_gradient::apply(map, back.gradient(), geometry)
+        })?;
+        let for_map = back.with_kept(1, kept_image.as_ref(), |image| {
+            forward::apply(image, back.gradient(), geometry)
+        })?;
+        Ok(vec![for_image, for_map])
+    }))
 }
 
 struct WeightGradient(Geometry);
@@ -32,18 +46,5 @@ impl CustomOp2 for WeightGradient {
             let weight = cpu::weight_gradient::run::<T>(&self.0, elements(image, image_layout)?, elements(map, map_layout)?);
             Ok((candle_core::WithDType::to_cpu_storage_owned(weight), self.0.weight_shape().into()))
         })
-    }
-
-    fn bwd(
-        &self,
-        image: &Tensor,
-        map: &Tensor,
-        _weight: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((
-            if_tracked(image, || data_gradient::apply(map, gradient, self.0))?,
-            if_tracked(map, || forward::apply(image, gradient, self.0))?,
-        ))
     }
 }

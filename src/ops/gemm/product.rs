@@ -76,9 +76,9 @@ pub fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>) -> Vec<T> {
         pitch,
         units: depth,
         unit_pitch,
-        unit: &one,
+        unit: one,
     };
-    let rows = PackedRows::new(&rows, kernels.rows, block);
+    let rows = PackedRows::new(&[rows], kernels.rows, block);
     let columns = n
         .div_ceil(n.div_ceil(COLUMNS))
         .next_multiple_of(kernels.lanes);
@@ -145,7 +145,7 @@ pub fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>) -> Vec<T> {
                             };
                             sweep(
                                 &work,
-                                || rows.block(index, rows_here.clone()),
+                                || rows.block(0, index, rows_here.clone()),
                                 &mut [],
                                 &mut sums,
                             );

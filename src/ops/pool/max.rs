@@ -2,12 +2,40 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
+use super::reference;
 use super::windows::Windows;
-use crate::ops::dispatch::{by_type, elements, if_tracked};
+use crate::autograd::Value;
+use crate::ops::dispatch::{by_type, elements, has_kernel};
 use crate::ops::real::Real;
 
-/// From each window of `key`, the position of its largest element; of `values`, the element there.
-pub(super) struct Pick(pub(super) Windows);
+/// From each window of `values`, the element at the place where the window of `key` is largest.
+pub(super) fn pick(key: &Tensor, values: &Value, windows: Windows) -> Result<Value> {
+    let picked = if has_kernel(key) {
+        let values = values.tensor().contiguous()?;
+        key.apply_op2_no_bwd(&values, &Pick(windows))?
+    } else {
+        reference::pick(key, values.tensor(), &windows)?
+    };
+    let key = key.clone();
+    Ok(Value::record(picked, &[values], move |back| {
+        Ok(vec![Some(put(&key, back.gradient(), windows)?)])
+    }))
+}
+
+/// The adjoint of [`pick`]: each element of `map` added to where the window of `key` is largest.
+fn put(key: &Tensor, map: &Value, windows: Windows) -> Result<Value> {
+    let image = if has_kernel(key) {
+        key.apply_op2_no_bwd(&map.tensor().contiguous()?, &Put(windows))?
+    } else {
+        reference::put(key, map.tensor(), &windows)?
+    };
+    let key = key.clone();
+    Ok(Value::record(image, &[map], move |back| {
+        Ok(vec![Some(pick(&key, back.gradient(), windows)?)])
+    }))
+}
+
+struct Pick(Windows);
 
 impl CustomOp2 for Pick {
     fn name(&self) -> &'static str {
@@ -32,23 +60,8 @@ impl CustomOp2 for Pick {
             Ok((T::to_cpu_storage_owned(picked), self.0.map.into()))
         })
     }
-
-    fn bwd(
-        &self,
-        key: &Tensor,
-        values: &Tensor,
-        _picked: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let for_key = if_tracked(key, || key.zeros_like())?;
-        let for_values = if_tracked(values, || {
-            key.apply_op2(&gradient.contiguous()?, Put(self.0))
-        })?;
-        Ok((for_key, for_values))
-    }
 }
 
-/// The adjoint of [`Pick`]: adds each map pixel to where the window of `key` is largest.
 struct Put(Windows);
 
 impl CustomOp2 for Put {
@@ -73,18 +86,6 @@ impl CustomOp2 for Put {
             });
             Ok((T::to_cpu_storage_owned(image), self.0.image.into()))
         })
-    }
-
-    fn bwd(
-        &self,
-        key: &Tensor,
-        map: &Tensor,
-        _image: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let for_key = if_tracked(key, || key.zeros_like())?;
-        let for_map = if_tracked(map, || key.apply_op2(&gradient.contiguous()?, Pick(self.0)))?;
-        Ok((for_key, for_map))
     }
 }
 

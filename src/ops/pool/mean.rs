@@ -1,13 +1,40 @@
 //! The mean of each window.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, WithDType};
 
+use super::reference;
 use super::windows::Windows;
-use crate::ops::dispatch::{by_type, elements};
+use crate::autograd::Value;
+use crate::ops::dispatch::{by_type, elements, has_kernel};
 use crate::ops::real::Real;
 
-/// The mean of each window.
-pub(super) struct Mean(pub(super) Windows);
+/// The mean of each window of `x`.
+pub(super) fn mean(x: &Value, windows: Windows) -> Result<Value> {
+    let map = if has_kernel(x.tensor()) {
+        x.tensor().contiguous()?.apply_op1_no_bwd(&Mean(windows))?
+    } else {
+        reference::mean(x.tensor(), &windows)?
+    };
+    Ok(Value::record(map, &[x], move |back| {
+        Ok(vec![Some(spread(back.gradient(), windows)?)])
+    }))
+}
+
+/// The adjoint of [`mean`].
+fn spread(map: &Value, windows: Windows) -> Result<Value> {
+    let image = if has_kernel(map.tensor()) {
+        map.tensor()
+            .contiguous()?
+            .apply_op1_no_bwd(&Spread(windows))?
+    } else {
+        reference::spread(map.tensor(), &windows)?
+    };
+    Ok(Value::record(image, &[map], move |back| {
+        Ok(vec![Some(mean(back.gradient(), windows)?)])
+    }))
+}
+
+struct Mean(Windows);
 
 impl CustomOp1 for Mean {
     fn name(&self) -> &'static str {
@@ -34,13 +61,8 @@ impl CustomOp1 for Mean {
             Ok((T::to_cpu_storage_owned(map), self.0.map.into()))
         })
     }
-
-    fn bwd(&self, _x: &Tensor, _map: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        gradient.contiguous()?.apply_op1(Spread(self.0)).map(Some)
-    }
 }
 
-/// The adjoint of [`Mean`].
 struct Spread(Windows);
 
 impl CustomOp1 for Spread {
@@ -66,9 +88,5 @@ impl CustomOp1 for Spread {
             });
             Ok((T::to_cpu_storage_owned(image), self.0.image.into()))
         })
-    }
-
-    fn bwd(&self, _map: &Tensor, _image: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        gradient.contiguous()?.apply_op1(Mean(self.0)).map(Some)
     }
 }

@@ -96,18 +96,17 @@ pub(in crate::ops::conv) fn run<T: Real>(
         rows: &rows,
         columns: &columns,
     };
-    let weights: Vec<PackedRows<T>> = (0..g.groups)
+    let weights: Vec<Rows<'_, T>> = (0..g.groups)
         .flat_map(|group| work.phases().map(move |phase| (group, phase)))
-        .map(|(group, phase)| work.pack(&weight[group * g.o * g.window()..], phase))
+        .map(|(group, phase)| work.weights(&weight[group * g.o * g.window()..], phase))
         .collect();
+    let weights = PackedRows::new(&weights, kernels.rows, outputs);
     let tasks = extent.tasks(kernels.rows);
     unsafe {
         filled(g.samples * g.image_elements(), |image| {
             let image = Shared::new(image);
             tasks.par_iter().with_max_len(1).for_each(|task| {
-                let phases = rows.len() * columns.len();
-                let weights = &weights[task.group * phases..][..phases];
-                work.run(task, map, weights, &epilogue, &image);
+                work.run(task, map, &weights, &epilogue, &image);
             });
         })
     }
@@ -143,7 +142,7 @@ impl<'a, T: Real> DataGradient<'a, T> {
     }
 
     /// The weights of a phase, with image channels as rows.
-    fn pack(&self, weight: &[T], (row, column): (&Phase, &Phase)) -> PackedRows<T> {
+    fn weights<'w>(&self, weight: &'w [T], (row, column): (&Phase, &Phase)) -> Rows<'w, T> {
         let g = self.g;
         let unit: Offsets = (0..row.taps)
             .flat_map(|t| {
@@ -152,22 +151,21 @@ impl<'a, T: Real> DataGradient<'a, T> {
                 })
             })
             .collect();
-        let rows = Rows {
+        Rows {
             data: weight,
             count: g.c,
             pitch: g.taps(),
             units: g.o,
             unit_pitch: g.window(),
-            unit: &unit,
-        };
-        PackedRows::new(&rows, self.kernels.rows, self.outputs)
+            unit,
+        }
     }
 
     fn run(
         &self,
         task: &Task,
         map: &[T],
-        weights: &[PackedRows<T>],
+        weights: &PackedRows<T>,
         epilogue: &Epilogue<'_, T>,
         image: &Shared<'_, T>,
     ) {
@@ -211,7 +209,8 @@ impl<'a, T: Real> DataGradient<'a, T> {
                     &*gathered
                 };
                 let mut rest = &mut *sums;
-                for (product, weight) in products.iter().zip(weights) {
+                for (index, product) in products.iter().enumerate() {
+                    let weights_index = task.group * products.len() + index;
                     let (sums, others) = rest.split_at_mut(product.pitch * task.channels.len());
                     rest = others;
                     if product.steps.len() == 0 {
@@ -244,7 +243,7 @@ impl<'a, T: Real> DataGradient<'a, T> {
                     };
                     sweep(
                         &work,
-                        || weight.block(block, task.channels.clone()),
+                        || weights.block(weights_index, block, task.channels.clone()),
                         panel,
                         &mut sums,
                     );

@@ -28,19 +28,17 @@ pub(in crate::ops::conv) fn run<T: Real>(
     let kernels = T::kernels();
     let taps: Offsets = (0..g.taps()).collect();
     let channels = depth_block(g.c, g.taps());
-    let weights: Vec<PackedRows<T>> = (0..g.groups)
-        .map(|group| {
-            let rows = Rows {
-                data: &weight[group * g.o * g.window()..],
-                count: g.o,
-                pitch: g.window(),
-                units: g.c,
-                unit_pitch: g.taps(),
-                unit: &taps,
-            };
-            PackedRows::new(&rows, kernels.rows, channels)
+    let weights: Vec<Rows<'_, T>> = (0..g.groups)
+        .map(|group| Rows {
+            data: &weight[group * g.o * g.window()..],
+            count: g.o,
+            pitch: g.window(),
+            units: g.c,
+            unit_pitch: g.taps(),
+            unit: taps.clone(),
         })
         .collect();
+    let weights = PackedRows::new(&weights, kernels.rows, channels);
     let extent = Extent {
         groups: g.groups,
         channels: g.o,
@@ -58,7 +56,7 @@ pub(in crate::ops::conv) fn run<T: Real>(
                     channels,
                     task,
                 };
-                work.run(image, &weights[task.group], &epilogue, &map);
+                work.run(image, &weights, &epilogue, &map);
             });
         })
     }
@@ -105,10 +103,6 @@ impl<T: Real> Forward<'_, T> {
             let (panel, sums) = scratch.split_at_mut(panel);
             for (block, channels) in pieces(g.c, self.channels).enumerate() {
                 let first = (task.group * g.c + channels.start) * g.pixels();
-                let last = Planes {
-                    channels: channels.len(),
-                    ..planes
-                };
                 let source = if let Some((_, start)) = in_image {
                     &image[task.samples.start * g.image_elements() + first + start..]
                 } else {
@@ -118,7 +112,7 @@ impl<T: Real> Forward<'_, T> {
                         .zip(gathered.chunks_exact_mut(planes.sample))
                     {
                         let start = sample * g.image_elements() + first;
-                        last.gather(&image[start..start + channels.len() * g.pixels()], out);
+                        planes.gather(&image[start..start + channels.len() * g.pixels()], out);
                     }
                     &*gathered
                 };
@@ -142,7 +136,7 @@ impl<T: Real> Forward<'_, T> {
                 };
                 sweep(
                     &work,
-                    || weight.block(block, task.channels.clone()),
+                    || weight.block(task.group, block, task.channels.clone()),
                     panel,
                     &mut sums,
                 );
