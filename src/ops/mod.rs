@@ -16,6 +16,7 @@ mod activation;
 mod arithmetic;
 mod batch_norm;
 mod bias;
+mod buffer;
 mod conv;
 mod dispatch;
 mod gemm;
@@ -28,11 +29,14 @@ mod reduce;
 mod shape;
 mod softmax;
 mod transpose;
+mod uninit;
 mod upsample;
 
 pub use activation::{leaky_relu, relu, sigmoid, tanh};
 pub use batch_norm::{BatchStats, batch_norm_eval, batch_norm_train};
 pub use conv::{Conv, Padding, conv_transpose2d, conv2d};
+#[doc(hidden)]
+pub use gemm::{InstructionSet, with_instruction_set};
 pub use linear::linear;
 pub use loss::{bce_with_logits, cross_entropy, l1, mse};
 pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
