@@ -123,12 +123,19 @@ fn open_cuda(index: usize) -> Result<Compute, DeviceError> {
     // user that is "no device".
     let device = std::panic::catch_unwind(|| candle_core::CudaDevice::new(index))
         .map_err(|_| no_device("the CUDA driver library could not be loaded".to_owned()))?
-        .map_err(|error| no_device(error.to_string()))?;
+        .map_err(|error| no_device(first_line(&error)))?;
     let class = cuda_class(&device).map_err(no_device)?;
     Ok(Compute {
         device: Device::Cuda(device),
         class,
     })
+}
+
+/// What candle says, without the backtrace that it appends if the environment asks for one.
+#[cfg(feature = "cuda")]
+fn first_line(error: &candle_core::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Architecture and versions of cuDNN and cuBLAS: with them the choice of kernels, and so the results, may

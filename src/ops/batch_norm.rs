@@ -9,7 +9,7 @@ use super::bias::per_channel;
 use super::dispatch::{by_type, elements, has_kernel};
 use super::real::Real;
 use super::reduce::Planes;
-use crate::autograd::{Value, is_recording};
+use crate::autograd::Value;
 
 /// What a batch measured, to update running statistics with. Carries no gradient.
 #[derive(Debug, Clone)]
@@ -56,14 +56,16 @@ pub fn batch_norm_train(
     };
     let (scale, shift) = (gamma.tensor().contiguous()?, beta.tensor().contiguous()?);
     let y = tensor.apply_op3_no_bwd(&scale, &shift, &op)?;
-    let (kept_x, kept_gamma, kept_beta) = (x.clone(), gamma.clone(), beta.clone());
+    let (kept_x, kept_gamma, kept_beta) = (x.kept(), gamma.kept(), beta.kept());
     let y = Value::record(y, &[x, gamma, beta], move |back| {
-        if is_recording() {
-            return back.through([&kept_x, &kept_gamma, &kept_beta], |[x, gamma, beta]| {
+        let (x, gamma) = (back.kept(&kept_x), back.kept(&kept_gamma));
+        if back.is_differentiable() {
+            let beta = back.kept(&kept_beta);
+            return back.through([&x, &gamma, &beta], |[x, gamma, beta]| {
                 Ok(reference::batch_norm_train(x, gamma, beta, eps)?.0)
             });
         }
-        let x = kept_x.tensor().contiguous()?;
+        let x = x.tensor().contiguous()?;
         let gradient = back.gradient().tensor().contiguous()?;
         let sums = x.apply_op2_no_bwd(
             &gradient,
@@ -78,7 +80,7 @@ pub fn batch_norm_train(
                 eps,
                 sums: sums.clone(),
             };
-            let gamma = kept_gamma.tensor().contiguous()?;
+            let gamma = gamma.tensor().contiguous()?;
             Ok(x.apply_op3_no_bwd(&gamma, &gradient, &op)?.into())
         })?;
         let for_gamma = back.when_wanted(1, || Ok(sums.get(1)?.into()))?;

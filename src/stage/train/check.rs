@@ -54,6 +54,29 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
             config.task.name()
         ),
     );
+    let penalised = config.loss == LossName::WganGp;
+    for (path, given) in [
+        ("gradient_penalty", config.gradient_penalty.is_some()),
+        ("critic_steps", config.critic_steps.is_some()),
+    ] {
+        require(
+            penalised || !given,
+            path,
+            "means something for `loss: wgan-gp` only".to_owned(),
+        );
+    }
+    require(
+        config
+            .gradient_penalty
+            .is_none_or(|weight| weight.is_finite() && weight > 0.0),
+        "gradient_penalty",
+        "the weight of the gradient penalty must be greater than 0".to_owned(),
+    );
+    require(
+        config.critic_steps != Some(0),
+        "critic_steps",
+        at_least_one("the number of discriminator steps"),
+    );
     let networks = config.task.networks();
     for (network, &rate) in &config.lr {
         let known = networks.contains(&network.as_str());
@@ -84,7 +107,13 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
         }
     };
     if !fits {
-        faults.push(Fault::at("loss", "no loss of a GAN: expected bce"));
+        let message = match config.task {
+            TaskName::Gan => "no loss of a GAN: expected bce or wgan-gp",
+            TaskName::Classifier => {
+                "no loss of a classifier: expected by-labels, bce or cross-entropy"
+            }
+        };
+        faults.push(Fault::at("loss", message));
     }
     faults
 }

@@ -23,6 +23,12 @@ pub struct TrainConfig {
     pub model: ModelRef,
     /// what they minimise
     pub loss: LossName,
+    /// weight of the gradient penalty; of losses that have one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_penalty: Option<f64>,
+    /// discriminator steps for every generator step; of losses with a critic
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critic_steps: Option<u64>,
     /// how often every image is seen
     pub epochs: u64,
     /// epochs between two checkpoints
@@ -85,6 +91,8 @@ pub enum LossName {
     Bce,
     /// Softmax cross-entropy, for exactly one label an image. Classifiers.
     CrossEntropy,
+    /// Wasserstein distance with gradient penalty (Gulrajani et al. 2017). GANs.
+    WganGp,
 }
 
 impl LossName {
@@ -92,6 +100,7 @@ impl LossName {
     pub const fn gan(self) -> Option<GanLoss> {
         match self {
             Self::Bce => Some(GanLoss::Bce),
+            Self::WganGp => Some(GanLoss::Wasserstein),
             Self::ByLabels | Self::CrossEntropy => None,
         }
     }
@@ -123,6 +132,10 @@ struct Written {
     model: ModelRef,
     /// What they minimise. Default: `bce` for a GAN, `by-labels` for a classifier.
     loss: Option<LossName>,
+    /// Weight of the gradient penalty in the discriminator's loss, greater than 0; of `wgan-gp`. Default 10.
+    gradient_penalty: Option<f64>,
+    /// Discriminator steps for every generator step, at least 1; of `wgan-gp`. Default 5.
+    critic_steps: Option<u64>,
     /// How often every image is seen, at least 1.
     epochs: u64,
     /// Epochs between two checkpoints, at least 1; the last epoch always has one. Default 1.
@@ -136,9 +149,10 @@ struct Written {
     #[serde(default)]
     optimiser: OptimiserName,
     /// Learning rate: a number, or one a network (`{generator: 0.0002, discriminator: 0.0001}`). Default
-    /// 0.0002 for a GAN, 0.001 for a classifier.
+    /// 0.0002 for a GAN (`wgan-gp`: 0.0001), 0.001 for a classifier.
     lr: Option<Rates>,
-    /// Decay rates of Adam's two moments, each in [0, 1). Default [0.5, 0.999] for a GAN, else [0.9, 0.999].
+    /// Decay rates of Adam's two moments, each in [0, 1). Default [0.5, 0.999] for a GAN (`wgan-gp`:
+    /// [0, 0.9]), else [0.9, 0.999].
     betas: Option<(f64, f64)>,
     /// Decay rate of `RMSprop`'s averages, in [0, 1). Default 0.99.
     alpha: Option<f64>,
@@ -164,9 +178,11 @@ struct Written {
     precision: Precision,
 }
 
-/// What a task's defaults are.
+/// What the defaults of a task and its loss are.
 struct Defaults {
     loss: LossName,
+    gradient_penalty: Option<f64>,
+    critic_steps: Option<u64>,
     lr: f64,
     betas: (f64, f64),
     init: Init,
@@ -174,11 +190,23 @@ struct Defaults {
 }
 
 impl Defaults {
-    fn of(task: TaskName) -> Self {
+    fn of(task: TaskName, loss: Option<LossName>) -> Self {
         match task {
+            // Gulrajani et al. 2017, algorithm 1.
+            TaskName::Gan if loss == Some(LossName::WganGp) => Self {
+                loss: LossName::WganGp,
+                gradient_penalty: Some(10.0),
+                critic_steps: Some(5),
+                lr: 1e-4,
+                betas: (0.0, 0.9),
+                init: Init::Dcgan,
+                latent: Some(100),
+            },
             // Radford et al. 2016, and PyTorch's DCGAN tutorial.
             TaskName::Gan => Self {
                 loss: LossName::Bce,
+                gradient_penalty: None,
+                critic_steps: None,
                 lr: 2e-4,
                 betas: (0.5, 0.999),
                 init: Init::Dcgan,
@@ -186,6 +214,8 @@ impl Defaults {
             },
             TaskName::Classifier => Self {
                 loss: LossName::ByLabels,
+                gradient_penalty: None,
+                critic_steps: None,
                 lr: 1e-3,
                 betas: (0.9, 0.999),
                 init: Init::Kaiming,
@@ -197,7 +227,7 @@ impl Defaults {
 
 impl From<Written> for TrainConfig {
     fn from(written: Written) -> Self {
-        let defaults = Defaults::of(written.task);
+        let defaults = Defaults::of(written.task, written.loss);
         let everywhere = |lr: f64| {
             written
                 .task
@@ -225,6 +255,8 @@ impl From<Written> for TrainConfig {
             task: written.task,
             model: written.model,
             loss: written.loss.unwrap_or(defaults.loss),
+            gradient_penalty: written.gradient_penalty.or(defaults.gradient_penalty),
+            critic_steps: written.critic_steps.or(defaults.critic_steps),
             epochs: written.epochs,
             checkpoint_every: written.checkpoint_every.unwrap_or(1),
             batch_size: written.batch_size.unwrap_or(64),
