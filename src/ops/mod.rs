@@ -23,6 +23,7 @@ mod gemm;
 mod linear;
 mod loss;
 pub mod math;
+mod pixel_shuffle;
 mod pool;
 mod real;
 mod reduce;
@@ -39,9 +40,10 @@ pub use conv::{Conv, Padding, conv_transpose2d, conv2d};
 pub use gemm::{InstructionSet, with_instruction_set};
 pub use linear::linear;
 pub use loss::{bce_with_logits, cross_entropy, l1, mse};
+pub use pixel_shuffle::{pixel_shuffle, pixel_unshuffle};
 pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use softmax::{log_softmax, softmax};
-pub use upsample::upsample_nearest2d;
+pub use upsample::{upsample_bilinear2d, upsample_nearest2d};
 
 /// Operations composed of simpler ones: slow, plain, right to any order. What kernels are tested against, and what
 /// runs where there is no kernel.
