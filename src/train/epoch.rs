@@ -34,7 +34,8 @@ pub fn run_epoch<E: From<TrainError>>(
     for batch in batches.prefetch(epoch - 1, 0) {
         let batch = batch.map_err(TrainError::from)?;
         let step = learner.steps + 1;
-        let figures = match task.step(learner, &batch)? {
+        // On a thread of the pool, where a parallel loop needs no hand-over from one thread to another.
+        let figures = match rayon::scope(|_| task.step(learner, &batch))? {
             Step::Done(figures) => figures,
             Step::Diverged { term } => {
                 return Ok(EpochEnd::Diverged {

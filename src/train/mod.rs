@@ -28,7 +28,7 @@ pub use optimiser::{Adam, Optimiser, OptimiserSpec, RmsProp, Sgd, WeightDecay};
 use crate::data::Batch;
 
 /// What a model is trained for: how a batch becomes optimiser steps, and what is measured on the way.
-pub trait Task {
+pub trait Task: Sync {
     /// The history's columns after `step` and `epoch`.
     fn columns(&self) -> &'static [&'static str];
 
