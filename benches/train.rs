@@ -21,7 +21,7 @@ use retake::device::{self, DeviceRequest};
 use retake::loss::{ClassifierLoss, GanLoss};
 use retake::model::{Dims, Init, ModelHeader, ModelRef, Network, SavedModel};
 use retake::rng::Stream;
-use retake::train::{Adam, Classifier, Gan, Learner, OptimiserSpec, Step, Task};
+use retake::train::{Adam, Classifier, Gan, Learner, OptimiserSpec, Step, Task, run_step};
 use serde_json::json;
 
 /// As in the program.
@@ -192,7 +192,7 @@ fn learner(
 /// Training on the same batch over and over.
 fn steps(task: impl Task + 'static, mut learner: Learner, batch: Batch) -> Run {
     Box::new(move || {
-        let done = task.step(&mut learner, &batch)?;
+        let done = run_step(&task, &mut learner, &batch)?;
         learner.steps += 1;
         learner.samples += batch.indices.len() as u64;
         match done {

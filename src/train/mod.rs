@@ -17,7 +17,7 @@ mod state;
 pub mod trajectory;
 
 pub use classifier::Classifier;
-pub use epoch::{EpochEnd, run_epoch};
+pub use epoch::{EpochEnd, run_epoch, run_step};
 pub use error::TrainError;
 pub use gan::Gan;
 pub use gradients::Gradients;
