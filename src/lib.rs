@@ -42,7 +42,7 @@
 //! | layer | holds | notes |
 //! | --- | --- | --- |
 //! | [`hash`] [`rng`] [`device`] | digests and canonical encoding; random streams; where tensors live | |
-//! | [`data`] [`ops`] [`model`] [`loss`] [`train`] [`metric`] [`report`] | packed images; differentiable operations; networks as data; losses; the training loop; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model` and `loss`; `model` and `loss` use `ops`; `report` uses `metric`. polars in `report` only |
+//! | [`data`] [`autograd`] [`ops`] [`model`] [`loss`] [`train`] [`metric`] [`report`] | packed images; the tape; differentiable operations; networks as data; losses; the training loop; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model` and `loss`; `model` and `loss` use `ops`, which uses `autograd`; `report` uses `metric`. polars in `report` only |
 //! | [`stage`] | the list of kinds, and the contract between a kind and whatever runs it | candle up to here |
 //! | [`spec`] | the pipeline language: text, positions, faults | saphyr in `spec/locate.rs` only |
 //! | [`plan`], [`store`] | nodes and keys; objects, records, locks | neither knows the other |
@@ -77,6 +77,13 @@
 //! the sample; work is divided among threads by the geometry of the tensors and never by the number
 //! of threads; and transcendental functions are computed by code of this crate or of `libm`, not by the
 //! platform's C library.
+//!
+//! # Training
+//!
+//! candle's tensors are storage; what learns is ours. A [`Value`](autograd::Value) is a tensor on a tape, an
+//! operation in [`ops`] a kernel with a way back that is itself made of operations, so a gradient penalty is as
+//! ordinary as a loss. [`autograd::backward`] consumes the tape and frees memory as it goes; an optimiser in
+//! [`train`] changes the parameters' tensors in place.
 //!
 //! # Where to add things
 //!

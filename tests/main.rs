@@ -14,7 +14,7 @@ mod language;
 mod layers;
 mod metric;
 mod model;
-
+mod ops;
 mod pipelines;
 mod readme;
 mod report;

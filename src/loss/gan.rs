@@ -11,6 +11,9 @@ pub enum GanLoss {
     /// Binary cross-entropy; the generator's form is the non-saturating one, -log D(G(z))
     /// (Goodfellow et al. 2014, section 3).
     Bce,
+    /// The Wasserstein distance as a critic sees it: E[D(G(z))] − E[D(x)] (Arjovsky et al. 2017). Means something
+    /// only for a critic that is kept from growing steep, see [`gradient_penalty`](super::gradient_penalty()).
+    Wasserstein,
 }
 
 impl GanLoss {
@@ -18,6 +21,7 @@ impl GanLoss {
     pub fn real(self, logits: &Value) -> Result<Value> {
         match self {
             Self::Bce => bce_with_logits(logits, &logits.tensor().ones_like()?.into()),
+            Self::Wasserstein => logits.mean_all()?.neg(),
         }
     }
 
@@ -25,6 +29,7 @@ impl GanLoss {
     pub fn fake(self, logits: &Value) -> Result<Value> {
         match self {
             Self::Bce => bce_with_logits(logits, &logits.tensor().zeros_like()?.into()),
+            Self::Wasserstein => logits.mean_all(),
         }
     }
 
@@ -32,6 +37,7 @@ impl GanLoss {
     pub fn generator(self, logits: &Value) -> Result<Value> {
         match self {
             Self::Bce => bce_with_logits(logits, &logits.tensor().ones_like()?.into()),
+            Self::Wasserstein => logits.mean_all()?.neg(),
         }
     }
 }

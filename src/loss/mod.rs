@@ -2,6 +2,8 @@
 
 mod classifier;
 mod gan;
+mod penalty;
 
 pub use classifier::ClassifierLoss;
 pub use gan::GanLoss;
+pub use penalty::gradient_penalty;

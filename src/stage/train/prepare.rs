@@ -27,6 +27,8 @@ pub(super) fn task(
             })?;
             Box::new(Gan {
                 loss,
+                gradient_penalty: None,
+                critic_steps: 1,
                 seed: ctx.seed,
             })
         }

@@ -1,0 +1,110 @@
+//! Values and gradients against PyTorch's (tests/golden/ops.py).
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Result, Tensor, Var};
+use retake::ops::{self, Conv, Padding};
+
+use super::assert_close;
+
+/// The script's `numbers`.
+fn numbers(salt: usize, shape: &[usize]) -> Tensor {
+    let count: usize = shape.iter().product();
+    let values: Vec<f32> = (0..count)
+        .map(|k| ((k * 7919 + salt * 104_729) % 2048) as f32 / 1024.0 - 1.0)
+        .collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// Calls `function` with `numbers(1)`, `numbers(2)` … of the shapes; compares its result and the
+/// gradients of Σ result · `numbers(99)` with what PyTorch recorded under `name`.
+#[track_caller]
+fn check(name: &str, shapes: &[&[usize]], function: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    let recorded: BTreeMap<String, Vec<Vec<f32>>> =
+        serde_json::from_str(include_str!("../golden/ops.json")).unwrap();
+    let recorded = &recorded[name];
+    let arguments: Vec<Tensor> = shapes
+        .iter()
+        .enumerate()
+        .map(|(at, shape)| {
+            Var::from_tensor(&numbers(at + 1, shape))
+                .unwrap()
+                .into_inner()
+        })
+        .collect();
+    let y = function(&arguments).unwrap();
+    let weighted = y.mul(&numbers(99, y.dims())).unwrap();
+    let gradients = weighted.sum_all().unwrap().backward().unwrap();
+    let gradients = arguments.iter().map(|a| gradients.get(a).unwrap());
+    let computed: Vec<&Tensor> = std::iter::once(&y).chain(gradients).collect();
+    assert_eq!(computed.len(), recorded.len());
+    for (computed, recorded) in computed.into_iter().zip(recorded) {
+        let recorded = Tensor::from_slice(recorded, computed.shape(), &Device::Cpu).unwrap();
+        assert_close(computed, &recorded, 1e-5);
+    }
+}
+
+#[test]
+fn convolutions_agree_with_pytorch() {
+    let conv = |stride, padding| Conv {
+        stride,
+        padding,
+        groups: 2,
+    };
+    let padding = Padding::symmetric(1, 2);
+    check("conv2d", &[&[2, 4, 5, 7], &[6, 2, 3, 2], &[6]], |a| {
+        ops::conv2d(&a[0], &a[1], Some(&a[2]), &conv((2, 1), padding))
+    });
+    let padding = Padding::symmetric(1, 0);
+    check(
+        "conv_transpose2d",
+        &[&[2, 4, 3, 4], &[4, 3, 3, 2], &[6]],
+        |a| ops::conv_transpose2d(&a[0], &a[1], Some(&a[2]), &conv((2, 3), padding), (1, 2)),
+    );
+}
+
+#[test]
+fn batch_norm_agrees_with_pytorch() {
+    check("batch_norm", &[&[3, 2, 3, 4], &[2], &[2]], |a| {
+        Ok(ops::batch_norm_train(&a[0], &a[1], &a[2], 1e-5)?.0)
+    });
+}
+
+#[test]
+fn resampling_agrees_with_pytorch() {
+    let padding = Padding::symmetric(1, 1);
+    check("max_pool2d", &[&[2, 2, 5, 7]], |a| {
+        ops::max_pool2d(&a[0], (3, 2), (2, 3), padding)
+    });
+    check("avg_pool2d", &[&[2, 2, 5, 7]], |a| {
+        ops::avg_pool2d(&a[0], (3, 2), (2, 3), padding)
+    });
+    check("upsample_nearest2d", &[&[1, 2, 3, 2]], |a| {
+        ops::upsample_nearest2d(&a[0], 2)
+    });
+}
+
+#[test]
+fn activations_agree_with_pytorch() {
+    let shapes: &[&[usize]] = &[&[3, 5]];
+    check("relu", shapes, |a| ops::relu(&(&a[0] * 4.0)?));
+    check("leaky_relu", shapes, |a| {
+        ops::leaky_relu(&(&a[0] * 4.0)?, 0.2)
+    });
+    check("tanh", shapes, |a| ops::tanh(&(&a[0] * 4.0)?));
+    check("sigmoid", shapes, |a| ops::sigmoid(&(&a[0] * 4.0)?));
+    check("softmax", shapes, |a| ops::softmax(&(&a[0] * 4.0)?));
+    check("log_softmax", shapes, |a| ops::log_softmax(&(&a[0] * 4.0)?));
+}
+
+#[test]
+fn losses_agree_with_pytorch() {
+    check("bce_with_logits", &[&[3, 4]], |a| {
+        let targets = numbers(2, &[3, 4]).affine(0.5, 0.5)?;
+        ops::bce_with_logits(&(&a[0] * 30.0)?, &targets)
+    });
+    check("cross_entropy", &[&[3, 4]], |a| {
+        let classes = Tensor::new(&[0_u32, 3, 1], &Device::Cpu)?;
+        ops::cross_entropy(&(&a[0] * 4.0)?, &classes)
+    });
+}
