@@ -76,6 +76,7 @@ const UNSAFE: &[&str] = &[
     "device.rs",
     "kernel/buffer.rs",
     "kernel/simd.rs",
+    "ops/conv/cuda/mod.rs",
     "ops/gemm.rs",
 ];
 

@@ -1,6 +1,6 @@
 //! Matrix products and the fully connected layer.
 
-use candle_core::Result;
+use candle_core::{Result, Tensor};
 
 use super::bias::add_bias;
 use crate::autograd::Value;
@@ -8,7 +8,7 @@ use crate::autograd::Value;
 impl Value {
     /// The product of matrices (M, K) and (K, N).
     pub fn matmul(&self, other: &Self) -> Result<Self> {
-        let product = self.tensor().matmul(other.tensor())?;
+        let product = without_gaps(self.tensor())?.matmul(&without_gaps(other.tensor())?)?;
         let (a, b) = (self.kept_for(other), other.kept_for(self));
         Ok(Self::record(product, &[self, other], move |back| {
             let for_a = back.with_kept(0, b.as_ref(), |b| {
@@ -20,6 +20,15 @@ impl Value {
             Ok(vec![for_a, for_b])
         }))
     }
+}
+
+/// `matrix` with its rows or its columns one after the other in memory, which cuBLAS asks for. (A sum's
+/// gradient, one number repeated, is neither.)
+fn without_gaps(matrix: &Tensor) -> Result<Tensor> {
+    if matrix.layout().is_fortran_contiguous() {
+        return Ok(matrix.clone());
+    }
+    matrix.contiguous()
 }
 
 /// `x` (N, I) · `weight`ᵀ (O, I) + `bias` (O), giving (N, O).

@@ -1,9 +1,10 @@
 //! Differentiable operations on candle tensors, with PyTorch's conventions.
 //!
 //! Each operation is one file that holds its CPU kernel, its derivative and a *reference*: the same
-//! function composed of candle's primitives. The kernels run for `f32` and `f64` on the CPU; any other
-//! device or type takes the reference, which is the seam where CUDA kernels go. Derivatives are
-//! expressed in differentiable operations, so they can be differentiated in turn.
+//! function composed of candle's primitives. The kernels run for `f32` and `f64` on the CPU, those of
+//! convolution also on NVIDIA GPUs; any other device or type takes the reference, which is the seam
+//! where CUDA kernels go. Derivatives are expressed in differentiable operations, so they can be
+//! differentiated in turn.
 //!
 //! Work is divided by the shape of the problem alone and reduced in a fixed order, so results do not
 //! depend on the number of threads. Transcendental functions are our own ([`math`]), so results do not

@@ -10,6 +10,7 @@ mod error;
 mod gan;
 mod gradients;
 pub mod history;
+mod in_place;
 mod learner;
 mod optimiser;
 mod state;
@@ -22,7 +23,7 @@ pub use gan::Gan;
 pub use gradients::Gradients;
 pub use history::{History, Row};
 pub use learner::{Descent, Learner};
-pub use optimiser::{Adam, Optimiser, OptimiserSpec};
+pub use optimiser::{Adam, Optimiser, OptimiserSpec, RmsProp, Sgd, WeightDecay};
 
 use crate::data::Batch;
 

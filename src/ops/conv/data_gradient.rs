@@ -5,9 +5,9 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::{forward, reference, weight_gradient, windows};
+use super::{forward, has_kernel, reference, weight_gradient, windows};
 use crate::autograd::Value;
-use crate::ops::dispatch::{by_type, elements, has_kernel};
+use crate::ops::dispatch::{by_type, elements};
 use crate::ops::gemm::{View, Write, multiply};
 use crate::ops::real::{Real, with_scratch};
 
@@ -49,6 +49,17 @@ impl CustomOp2 for DataGradient {
             let image = run::<T>(&self.0, elements(map, map_layout)?, elements(weight, weight_layout)?);
             Ok((candle_core::WithDType::to_cpu_storage_owned(image), self.0.image_shape().into()))
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        map: &candle_core::CudaStorage,
+        map_layout: &Layout,
+        weight: &candle_core::CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::data_gradient(&self.0, (map, map_layout), (weight, weight_layout))
     }
 }
 

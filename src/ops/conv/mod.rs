@@ -3,6 +3,8 @@
 //! Three operations, each one's derivative made of the others: [`forward`], [`data_gradient`] (which is
 //! transposed convolution) and [`weight_gradient`]. Any order of differentiation works.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod data_gradient;
 mod forward;
 mod geometry;
@@ -10,11 +12,12 @@ pub(super) mod reference;
 mod weight_gradient;
 mod windows;
 
-use candle_core::Result;
+use candle_core::{DType, Result, Tensor};
 
 pub use geometry::{Conv, Padding};
 
 use super::bias::add_bias;
+use super::dispatch;
 use crate::autograd::Value;
 use geometry::Geometry;
 
@@ -59,4 +62,10 @@ pub fn conv_transpose2d(
         data_gradient::apply(x, weight, geometry)?
     };
     add_bias(y, bias)
+}
+
+/// Whether the three operations apply to `x`; where they do not, the reference does.
+fn has_kernel(x: &Tensor) -> bool {
+    let cuda_types = [DType::F32, DType::F64, DType::F16, DType::BF16];
+    dispatch::has_kernel(x) || (x.device().is_cuda() && cuda_types.contains(&x.dtype()))
 }

@@ -7,9 +7,9 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::{data_gradient, forward, reference, windows};
+use super::{data_gradient, forward, has_kernel, reference, windows};
 use crate::autograd::Value;
-use crate::ops::dispatch::{by_type, elements, has_kernel};
+use crate::ops::dispatch::{by_type, elements};
 use crate::ops::gemm::{View, Write, multiply};
 use crate::ops::real::{Real, with_scratch};
 use crate::ops::transpose::{TILE, add_transpose};
@@ -52,6 +52,17 @@ impl CustomOp2 for WeightGradient {
             let weight = run::<T>(&self.0, elements(image, image_layout)?, elements(map, map_layout)?);
             Ok((candle_core::WithDType::to_cpu_storage_owned(weight), self.0.weight_shape().into()))
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        image: &candle_core::CudaStorage,
+        image_layout: &Layout,
+        map: &candle_core::CudaStorage,
+        map_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::weight_gradient(&self.0, (image, image_layout), (map, map_layout))
     }
 }
 

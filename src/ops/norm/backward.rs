@@ -10,9 +10,9 @@ use std::hint::select_unpredictable as select;
 use candle_core::{Result, Tensor, WithDType};
 use rayon::prelude::*;
 
-use super::Fused;
 use super::groups::planewise;
 use super::sums::sums;
+use super::{Center, Fused};
 use crate::kernel::pointwise::CHUNK;
 use crate::kernel::simd::vectorised;
 use crate::ops::dispatch::{by_dtype, with_elements};
@@ -38,13 +38,13 @@ impl Sums {
             let below_zero = T::from_f64(fused.factor_below_zero);
             let of_segment = |inputs: [&[T]; 3], segment: usize| {
                 let group = &fused.scales[groups.of_plane(segment)];
-                let mean = T::from_f64(group.mean);
+                let Center { mean, rest } = group.center::<T>();
                 let strip = groups.segment(segment);
                 let [plain, centered] = vectorised!(sums(strip, inputs, |[x, y, g]| {
                     let g = select(y > T::ZERO, g, g * below_zero);
                     [g, g * (x - mean)]
                 }));
-                [plain, centered * group.inverse_std]
+                [plain, (centered - rest * plain) * group.inverse_std]
             };
             with_elements(inputs, |inputs| {
                 (0..groups.segments())
@@ -105,10 +105,11 @@ impl Sums {
                 planewise(groups.planes, |plane, at, out| {
                     let group = groups.of_plane(plane);
                     let (scale, means) = (&fused.scales[group], means[group]);
-                    let mean = T::from_f64(scale.mean);
+                    let Center { mean, rest } = scale.center::<T>();
                     let factor = T::from_f64(scale.inverse_std) * gamma[plane % gamma.len()];
-                    let offset = T::from_f64(means[0] * scale.inverse_std);
-                    let tilt = T::from_f64(means[1] * scale.inverse_std * scale.inverse_std);
+                    let tilt = means[1] * scale.inverse_std * scale.inverse_std;
+                    let offset = T::from_f64(means[0] * scale.inverse_std - rest * tilt);
+                    let tilt = T::from_f64(tilt);
                     let (x, y, g) = (&x[at.clone()], &y[at.clone()], &g[at]);
                     out.fill(|i| {
                         let g = select(y[i] > T::ZERO, g[i], g[i] * below_zero);

@@ -4,8 +4,8 @@ use std::hint::select_unpredictable as select;
 
 use candle_core::{Result, Tensor, WithDType};
 
-use super::Fused;
 use super::groups::planewise;
+use super::{Center, Fused};
 use crate::ops::dispatch::{by_dtype, with_elements};
 use crate::ops::real::Real;
 
@@ -18,9 +18,9 @@ pub(super) fn forward(fused: &Fused, x: &Tensor, gamma: &Tensor, beta: &Tensor) 
         let y = with_elements([x, gamma, beta], |[x, gamma, beta]: [&[T]; 3]| {
             planewise(groups.planes, |plane, at, out| {
                 let (group, channel) = (&fused.scales[groups.of_plane(plane)], plane % channels);
-                let mean = T::from_f64(group.mean);
+                let Center { mean, rest } = group.center::<T>();
                 let scale = T::from_f64(group.inverse_std) * gamma[channel];
-                let shift = beta[channel];
+                let shift = beta[channel] - T::from_f64(rest) * scale;
                 let x = &x[at];
                 out.fill(|i| {
                     let y = (x[i] - mean) * scale + shift;

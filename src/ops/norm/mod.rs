@@ -21,6 +21,7 @@ use self::groups::Groups;
 use self::statistics::Moments;
 use super::activation::Activation;
 use super::dispatch::has_kernel;
+use super::real::Real;
 use crate::autograd::{Backward, Value, is_recording};
 
 pub use batch::{BatchStats, batch_norm_eval, batch_norm_train};
@@ -44,11 +45,26 @@ struct Scale {
     inverse_std: f64,
 }
 
+/// What is subtracted in the element type: a mean as near as it can be written, and what is left of it, which
+/// counts where the mean is large and the standard deviation small.
+struct Center<T> {
+    mean: T,
+    rest: f64,
+}
+
 impl Scale {
     fn new(moments: Moments, eps: f64) -> Self {
         Self {
             mean: moments.mean,
             inverse_std: 1.0 / (moments.var + eps).sqrt(),
+        }
+    }
+
+    fn center<T: Real>(&self) -> Center<T> {
+        let mean = T::from_f64(self.mean);
+        Center {
+            mean,
+            rest: self.mean - mean.to_f64(),
         }
     }
 }

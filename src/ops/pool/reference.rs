@@ -1,6 +1,6 @@
 //! Pools as running sums and maxima over kernel elements: any device and type.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::windows::Windows;
 
@@ -60,14 +60,14 @@ fn first_largest(
     windows: &Windows,
     mut f: impl FnMut((usize, usize), &Tensor) -> Result<()>,
 ) -> Result<()> {
-    // As small as the smaller type allows.
-    let key = windows.pad(key, f64::from(f32::MIN))?;
+    let key = windows.pad(key, lowest(key.dtype()))?;
     let mut best: Option<Tensor> = None;
     for tap in windows.taps() {
         let here = windows.seen(&key, tap)?;
         let largest = match &best {
             None => here.eq(&here)?,
-            Some(best) => here.gt(best)?,
+            // NaN counts as largest.
+            Some(best) => here.gt(best)?.add(&here.ne(&here)?)?,
         };
         f(tap, &largest)?;
         best = Some(match best {
@@ -76,6 +76,16 @@ fn first_largest(
         });
     }
     Ok(())
+}
+
+/// The smallest finite number of a type. Not −∞, of which a product with 0 would be NaN.
+fn lowest(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => -65504.0,
+        // A `bf16` is the upper half of an `f32`.
+        DType::BF16 => f64::from(f32::from_bits(f32::MIN.to_bits() & 0xffff_0000)),
+        _ => f64::from(f32::MIN),
+    }
 }
 
 impl Windows {
