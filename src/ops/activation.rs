@@ -60,9 +60,9 @@ impl Activation {
                 Ok(vec![Some(self.slope(back.output()?, back.gradient())?)])
             }));
         }
-        let point = x.detach();
+        let point = x.detach().kept();
         Ok(Value::record(y, &[x], move |back| {
-            Ok(vec![Some(self.slope(&point, back.gradient())?)])
+            Ok(vec![Some(self.slope(&back.kept(&point), back.gradient())?)])
         }))
     }
 
@@ -97,21 +97,22 @@ impl Activation {
         } else {
             reference::slope(self, point.tensor(), gradient.tensor())?
         };
-        let (kept_point, kept_gradient) = (point.clone(), gradient.kept_for(point));
+        let (kept_point, kept_gradient) = (point.kept(), gradient.kept_for(point));
         Ok(Value::record(product, &[point, gradient], move |back| {
+            let point = back.kept(&kept_point);
             // The derivative's own derivative, expressed by the activation's result y.
             let curvature = match self {
                 Self::Identity | Self::Relu | Self::LeakyRelu(_) => None,
-                Self::Tanh => Some(kept_point.affine(-2.0, 0.0)?),
-                Self::Sigmoid => Some(kept_point.affine(-2.0, 1.0)?),
+                Self::Tanh => Some(point.affine(-2.0, 0.0)?),
+                Self::Sigmoid => Some(point.affine(-2.0, 1.0)?),
             };
-            let for_point = match (&kept_gradient, curvature) {
-                (Some(gradient), Some(curvature)) if back.wants(0) => {
-                    Some(back.gradient().mul(gradient)?.mul(&curvature)?)
-                }
-                _ => None,
+            let for_point = match &curvature {
+                None => None,
+                Some(curvature) => back.with_kept(0, kept_gradient.as_ref(), |gradient| {
+                    back.gradient().mul(gradient)?.mul(curvature)
+                })?,
             };
-            let for_gradient = back.when_wanted(1, || self.slope(&kept_point, back.gradient()))?;
+            let for_gradient = back.when_wanted(1, || self.slope(&point, back.gradient()))?;
             Ok(vec![for_point, for_gradient])
         }))
     }

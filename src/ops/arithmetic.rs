@@ -42,12 +42,12 @@ impl Value {
     pub fn div(&self, other: &Self) -> Result<Self> {
         same_shape("div", self, other)?;
         let quotient = arithmetic::div(self.tensor(), other.tensor())?;
-        let divisor = other.clone();
+        let divisor = other.kept();
         Ok(Self::record_with_output(
             quotient,
             &[self, other],
             move |back| {
-                let share = back.gradient().div(&divisor)?;
+                let share = back.gradient().div(&back.kept(&divisor))?;
                 let for_divisor = back.when_wanted(1, || share.mul(back.output()?)?.neg())?;
                 Ok(vec![back.wants(0).then_some(share), for_divisor])
             },

@@ -1,6 +1,6 @@
 //! From candle's storages to slices and back.
 
-use candle_core::{CpuStorage, DType, Layout, Result, Tensor};
+use candle_core::{CpuStorage, DType, Layout, Result, Tensor, WithDType};
 
 use super::real::Real;
 use crate::kernel;
@@ -11,7 +11,10 @@ pub(super) fn has_kernel(tensor: &Tensor) -> bool {
 }
 
 /// The elements of a contiguous tensor. Callers make their tensors contiguous first.
-pub(super) fn elements<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+pub(super) fn elements<'a, T: WithDType>(
+    storage: &'a CpuStorage,
+    layout: &Layout,
+) -> Result<&'a [T]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&T::cpu_storage_as_slice(storage)?[start..end]),
         None => candle_core::bail!("internal: a kernel was given a strided tensor"),

@@ -15,6 +15,7 @@
 mod activation;
 mod arithmetic;
 mod bias;
+mod buffer;
 mod conv;
 mod dispatch;
 mod gemm;
@@ -22,21 +23,26 @@ mod linear;
 mod loss;
 pub mod math;
 mod norm;
+mod pixel_shuffle;
 mod pool;
 mod real;
 mod reduce;
 mod shape;
 mod softmax;
 mod transpose;
+mod uninit;
 mod upsample;
 
 pub use activation::{Activation, leaky_relu, relu, sigmoid, tanh};
 pub use conv::{Conv, Padding, conv_transpose2d, conv2d};
+#[doc(hidden)]
+pub use gemm::{InstructionSet, with_instruction_set};
 pub use linear::linear;
 pub use loss::{bce_with_logits, cross_entropy, l1, mse};
 pub use norm::{
     BatchStats, Scaling, batch_norm_eval, batch_norm_train, group_norm, instance_norm, layer_norm,
 };
+pub use pixel_shuffle::{pixel_shuffle, pixel_unshuffle};
 pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use softmax::{log_softmax, softmax};
-pub use upsample::upsample_nearest2d;
+pub use upsample::{upsample_bilinear2d, upsample_nearest2d};

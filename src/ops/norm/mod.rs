@@ -22,7 +22,7 @@ use self::statistics::Moments;
 use super::activation::Activation;
 use super::dispatch::has_kernel;
 use super::real::Real;
-use crate::autograd::{Backward, Value, is_recording};
+use crate::autograd::{Backward, Value};
 
 pub use batch::{BatchStats, batch_norm_eval, batch_norm_train};
 pub use sample::{Scaling, group_norm, instance_norm, layer_norm};
@@ -160,14 +160,16 @@ impl Normalisation {
         };
         let (scale, shift) = (gamma.tensor().contiguous()?, beta.tensor().contiguous()?);
         let y = forward::forward(&fused, &tensor, &scale, &shift)?;
-        let (kept_x, kept_gamma, kept_beta) = (x.clone(), gamma.clone(), beta.clone());
+        let (kept_x, kept_gamma, kept_beta) = (x.kept(), gamma.kept(), beta.kept());
         let backward = move |back: &Backward<'_>| {
-            if is_recording() {
-                return back.through([&kept_x, &kept_gamma, &kept_beta], |[x, gamma, beta]| {
+            let (x, gamma) = (back.kept(&kept_x), back.kept(&kept_gamma));
+            if back.is_differentiable() {
+                let beta = back.kept(&kept_beta);
+                return back.through([&x, &gamma, &beta], |[x, gamma, beta]| {
                     activation.apply(&reference::normalise(&self, x, gamma, beta)?.0)
                 });
             }
-            let x = kept_x.tensor().contiguous()?;
+            let x = x.tensor().contiguous()?;
             let given = Given {
                 y: match activation {
                     Activation::Identity => &x,
@@ -175,7 +177,7 @@ impl Normalisation {
                 },
                 x: &x,
                 gradient: &back.gradient().tensor().contiguous()?,
-                gamma: &kept_gamma.tensor().contiguous()?,
+                gamma: &gamma.tensor().contiguous()?,
             };
             let sums = Sums::of(&fused, &given)?;
             Ok(vec![
