@@ -19,7 +19,7 @@ pub enum DeviceRequest {
 }
 
 /// Names what changes floating-point results: `cpu-avx512`, `cpu-avx2`, `cpu-x86-64`,
-/// `cuda-sm90-cublas13.0.2`.
+/// `cuda-sm90-cudnn9.13.0-cublas13.0.2`.
 /// Part of the key of every kind whose bytes depend on it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -123,7 +123,7 @@ fn open_cuda(index: usize) -> Result<Compute, DeviceError> {
     // user that is "no device".
     let device = std::panic::catch_unwind(|| candle_core::CudaDevice::new(index))
         .map_err(|_| no_device("the CUDA driver library could not be loaded".to_owned()))?
-        .map_err(|error| no_device(error.to_string()))?;
+        .map_err(|error| no_device(first_line(&error)))?;
     let class = cuda_class(&device).map_err(no_device)?;
     Ok(Compute {
         device: Device::Cuda(device),
@@ -131,7 +131,15 @@ fn open_cuda(index: usize) -> Result<Compute, DeviceError> {
     })
 }
 
-/// Architecture and cuBLAS version: with them the choice of kernels, and so the results, may change.
+/// What candle says, without the backtrace that it appends if the environment asks for one.
+#[cfg(feature = "cuda")]
+fn first_line(error: &candle_core::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Architecture and versions of cuDNN and cuBLAS: with them the choice of kernels, and so the results, may
+/// change.
 #[cfg(feature = "cuda")]
 fn cuda_class(device: &candle_core::CudaDevice) -> Result<DeviceClass, String> {
     let stream = device.cuda_stream();
@@ -139,10 +147,18 @@ fn cuda_class(device: &candle_core::CudaDevice) -> Result<DeviceClass, String> {
         .context()
         .compute_capability()
         .map_err(|error| error.to_string())?;
+    let [dnn_major, dnn_minor, dnn_patch] = cudnn_version();
     let [blas_major, blas_minor, blas_patch] = cublas_version()?;
     Ok(DeviceClass(format!(
-        "cuda-sm{major}{minor}-cublas{blas_major}.{blas_minor}.{blas_patch}"
+        "cuda-sm{major}{minor}-cudnn{dnn_major}.{dnn_minor}.{dnn_patch}-cublas{blas_major}.{blas_minor}.{blas_patch}"
     )))
+}
+
+#[cfg(feature = "cuda")]
+fn cudnn_version() -> [usize; 3] {
+    // 9.13.1 is 91301.
+    let version = candle_core::cuda_backend::cudarc::cudnn::result::get_version();
+    [version / 10_000, version / 100 % 100, version % 100]
 }
 
 #[cfg(feature = "cuda")]

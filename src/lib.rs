@@ -96,6 +96,7 @@
 //! | a layer | its shapes and its forward pass in `src/model/layers/` | `layers!` there |
 //! | an operation | kernel, derivative and reference in `src/ops/` | [`ops`] |
 //! | a loss | `src/loss/` | [`loss`], and its name in [`stage::train::LossName`] |
+//! | an optimiser | its rule in `src/train/optimiser/` | [`train::OptimiserSpec`], and its name and constants in [`stage::train::OptimiserName`] |
 //! | a metric | features → statistics → score in `src/metric/` | [`metric::Metric`]; what it is computed on in `src/stage/measure.rs` |
 //! | a dataset format | a reader in `src/data/`, a card in `datasets/` | [`stage::dataset`] |
 //! | a subcommand | `src/cli/` | [`cli`] |
@@ -108,6 +109,7 @@ pub mod cli;
 pub mod data;
 pub mod device;
 pub mod hash;
+mod kernel;
 pub mod loss;
 pub mod metric;
 pub mod model;

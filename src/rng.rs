@@ -11,6 +11,34 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+/// All streams of one purpose. Its key is derived once, so that many short streams cost little.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    key: [u8; 32],
+}
+
+impl Streams {
+    /// The streams named by `(seed, purpose)`.
+    pub fn new(seed: u64, purpose: &str) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("retake random stream v1");
+        hasher.update(&seed.to_le_bytes());
+        hasher.update(purpose.as_bytes());
+        Self {
+            key: *hasher.finalize().as_bytes(),
+        }
+    }
+
+    /// Stream `index`: the same numbers as [`Stream::new`] gives.
+    pub fn stream(&self, index: u64) -> Stream {
+        let mut chacha = ChaCha8Rng::from_seed(self.key);
+        chacha.set_stream(index);
+        Stream {
+            chacha,
+            spare: None,
+        }
+    }
+}
+
 /// One stream of random numbers.
 #[derive(Clone)]
 pub struct Stream {
@@ -31,15 +59,7 @@ impl Stream {
     /// assert_ne!(Stream::new(7, "order", 0).next_u32(), a[0]);
     /// ```
     pub fn new(seed: u64, purpose: &str, index: u64) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("retake random stream v1");
-        hasher.update(&seed.to_le_bytes());
-        hasher.update(purpose.as_bytes());
-        let mut chacha = ChaCha8Rng::from_seed(*hasher.finalize().as_bytes());
-        chacha.set_stream(index);
-        Self {
-            chacha,
-            spare: None,
-        }
+        Streams::new(seed, purpose).stream(index)
     }
 
     /// 32 uniform bits.

@@ -8,6 +8,8 @@
 
 mod bad;
 mod cache;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod data;
 mod evaluate;
 mod language;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor, bail};
 
 use super::add::add;
-use super::node::{Backward, Node, Step};
-use super::recording::without_recording;
+use super::node::{Backward, Node, Way};
 use super::value::Value;
 
 /// The gradients of the scalar `loss` with respect to each of the variables `of`; `None` where it does
@@ -18,7 +17,7 @@ use super::value::Value;
 pub fn backward(loss: Value, of: &[&Value]) -> Result<Vec<Option<Tensor>>> {
     let (seed, root) = start(&loss)?;
     drop(loss);
-    let gradients = without_recording(|| walk(root, seed, of, Node::consume))?;
+    let gradients = walk(root, seed, of, Way::Consume)?;
     Ok(gradients
         .into_iter()
         .map(|gradient| gradient.map(Value::into_tensor))
@@ -29,7 +28,7 @@ pub fn backward(loss: Value, of: &[&Value]) -> Result<Vec<Option<Tensor>>> {
 /// differentiated again; `None` where it does not depend on one. The graph stays.
 pub fn grad(output: &Value, of: &[&Value]) -> Result<Vec<Option<Value>>> {
     let (seed, root) = start(output)?;
-    walk(root, seed, of, Node::step)
+    walk(root, seed, of, Way::Differentiable)
 }
 
 /// The gradient of a scalar with respect to itself, and its node.
@@ -54,7 +53,7 @@ fn walk(
     root: Option<Arc<Node>>,
     seed: Value,
     of: &[&Value],
-    take: fn(&Node) -> Option<Arc<Step>>,
+    way: Way,
 ) -> Result<Vec<Option<Value>>> {
     let targets: Vec<Option<u64>> = of
         .iter()
@@ -81,7 +80,11 @@ fn walk(
         {
             *found = Some(gradient.clone());
         }
-        let Some(step) = take(&node) else {
+        let step = match way {
+            Way::Consume => node.consume(),
+            Way::Differentiable => node.step(),
+        };
+        let Some(step) = step else {
             continue;
         };
         let leads = |argument: &Option<Arc<Node>>| {
@@ -96,10 +99,11 @@ fn walk(
         let gradients = (step.backward)(&Backward {
             gradient: &gradient,
             wanted: &wanted,
-            output: step
-                .output
-                .clone()
-                .map(|tensor| Value::of_node(tensor, &node)),
+            output: step.output.clone().map(|tensor| match way {
+                Way::Consume => Value::constant(tensor),
+                Way::Differentiable => Value::of_node(tensor, &node),
+            }),
+            way,
         })?;
         drop(gradient);
         for ((argument, gradient), wanted) in step.arguments.iter().zip(gradients).zip(wanted) {

@@ -11,6 +11,9 @@
 //! - [`grad`] gives values that are themselves differentiable and leaves the graph in place. What a
 //!   gradient penalty needs.
 //!
+//! Which of the two is under way is told to each closure, and kept nowhere else: a flag of the thread would be
+//! seen by whatever else the thread takes up while it waits for a parallel loop.
+//!
 //! Both walk only what leads to the values asked for: a network whose parameters are passed
 //! [detached](Value::detach) costs no weight gradients, and keeps nothing for them. Gradients that meet are
 //! added; none starts as a tensor of zeros. Nothing recurses, so a graph may be as deep as memory allows.
@@ -18,11 +21,9 @@
 mod add;
 mod backward;
 mod node;
-mod recording;
 mod value;
 
 pub(crate) use add::add;
 pub use backward::{backward, grad};
 pub use node::Backward;
-pub use recording::{is_recording, without_recording};
 pub use value::Value;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use candle_core::{Result, Shape, Tensor};
 
 use super::backward::grad;
-use super::value::Value;
+use super::value::{Kept, Value};
 
 /// Numbers nodes in the order they are made, in which arguments come before results.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -27,13 +27,16 @@ enum State {
     Consumed,
 }
 
+/// From the gradient of an operation's result to those of its arguments, in their order.
+pub(super) type WayBack = dyn Fn(&Backward<'_>) -> Result<Vec<Option<Value>>> + Send + Sync;
+
 /// What a node keeps for the way back.
 pub(super) struct Step {
     /// the nodes of the operation's arguments; `None` for constants
     pub arguments: Vec<Option<Arc<Node>>>,
     /// the operation's result, if the way back needs it
     pub output: Option<Tensor>,
-    pub backward: Box<dyn Fn(&Backward<'_>) -> Result<Vec<Option<Value>>> + Send + Sync>,
+    pub backward: Box<WayBack>,
 }
 
 impl Node {
@@ -109,8 +112,18 @@ impl Drop for Node {
     }
 }
 
+/// What a way back is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Plain gradients; the graph is used up.
+    Consume,
+    /// Gradients that are differentiated again; the graph stays.
+    Differentiable,
+}
+
 /// What a step's way back is given.
 pub struct Backward<'a> {
+    pub(super) way: Way,
     pub(super) gradient: &'a Value,
     pub(super) wanted: &'a [bool],
     pub(super) output: Option<Value>,
@@ -120,6 +133,19 @@ impl Backward<'_> {
     /// The gradient of the operation's result, of the result's shape. Not necessarily contiguous.
     pub fn gradient(&self) -> &Value {
         self.gradient
+    }
+
+    /// Whether the gradients are going to be differentiated, so that they must be made by differentiable operations.
+    pub fn is_differentiable(&self) -> bool {
+        self.way == Way::Differentiable
+    }
+
+    /// A captured value: a constant, unless the gradients are going to be differentiated.
+    pub(crate) fn kept(&self, kept: &Kept) -> Value {
+        match self.way {
+            Way::Consume => kept.value().detach(),
+            Way::Differentiable => kept.value().clone(),
+        }
     }
 
     /// Whether a gradient is asked for the argument of this number.
@@ -136,15 +162,15 @@ impl Backward<'_> {
         self.wants(argument).then(gradient).transpose()
     }
 
-    /// The same for a gradient that needs a value which was [kept](Value::kept_for) for it.
+    /// The same for a gradient that needs a value which was [kept for it](Value::kept_for).
     pub(crate) fn with_kept(
         &self,
         argument: usize,
-        kept: Option<&Value>,
+        kept: Option<&Kept>,
         gradient: impl FnOnce(&Value) -> Result<Value>,
     ) -> Result<Option<Value>> {
         kept.filter(|_| self.wants(argument))
-            .map(gradient)
+            .map(|kept| gradient(&self.kept(kept)))
             .transpose()
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, Shape, Tensor};
 
 use super::node::{Backward, Node, Step};
-use super::recording::is_recording;
 
 /// A tensor that remembers how it was computed, if anything in that computation is a variable.
 ///
@@ -36,8 +35,8 @@ impl Value {
     /// the result and gives one gradient for each argument, `None` for those that are not
     /// [wanted](Backward::wants).
     ///
-    /// What `backward` captures must be constants or `arguments`: the values it needs, and no others, so that
-    /// nothing is kept in vain. It may call for its own [output](Backward::output) if `output` is kept.
+    /// What `backward` captures must be constants or `arguments`: those it needs, as [`Kept`] values, and no others,
+    /// so that nothing is kept in vain.
     pub(crate) fn record(
         tensor: Tensor,
         arguments: &[&Self],
@@ -61,7 +60,7 @@ impl Value {
         keep_output: bool,
         backward: impl Fn(&Backward<'_>) -> Result<Vec<Option<Self>>> + Send + Sync + 'static,
     ) -> Self {
-        if !is_recording() || arguments.iter().all(|argument| argument.node.is_none()) {
+        if arguments.iter().all(|argument| argument.node.is_none()) {
             return Self::constant(tensor);
         }
         let step = Step {
@@ -101,9 +100,14 @@ impl Value {
         self.node.is_some()
     }
 
-    /// This value, if the gradient of `argument` is going to need it.
-    pub(crate) fn kept_for(&self, argument: &Self) -> Option<Self> {
-        argument.is_tracked().then(|| self.clone())
+    /// This value, for a way back to capture.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept(self.clone())
+    }
+
+    /// This value for a way back to capture, if only the gradient of `argument` needs it.
+    pub(crate) fn kept_for(&self, argument: &Self) -> Option<Kept> {
+        argument.is_tracked().then(|| self.kept())
     }
 
     /// Its shape.
@@ -144,6 +148,16 @@ impl Value {
     /// The plain tensor; forgets how it was computed.
     pub fn into_tensor(self) -> Tensor {
         self.tensor
+    }
+}
+
+/// A value that a way back has captured; [`Backward::kept`] lets it out.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept(Value);
+
+impl Kept {
+    pub(super) fn value(&self) -> &Value {
+        &self.0
     }
 }
 

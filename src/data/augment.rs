@@ -6,7 +6,7 @@ use super::error::DataError;
 use super::pack::{Pack, PackWriter};
 use super::recipe::Recipe;
 use super::work::{Watch, in_order};
-use crate::rng::Stream;
+use crate::rng::Streams;
 
 /// Packs `factor` copies of the images into `out`, copy by copy, each image of each augmented anew; with
 /// `keep_original` the first copy is the images as they are. Image `i` of copy `c` of `n` images draws from
@@ -22,6 +22,7 @@ pub fn expand(
 ) -> Result<(), DataError> {
     let count = pack.len();
     let mut writer = PackWriter::create(out, pack.schema().clone())?;
+    let streams = Streams::new(seed, "augment");
     in_order(
         count * factor,
         watch,
@@ -30,7 +31,7 @@ pub fn expand(
             if keep_original && at < count {
                 return Ok(image);
             }
-            Ok(recipe.apply(image, &mut Stream::new(seed, "augment", at as u64)))
+            Ok(recipe.apply(image, &mut streams.stream(at as u64)))
         },
         |at, image| {
             let (copy, index) = (at / count, at % count);

@@ -1,7 +1,7 @@
-//! Training batches: a deterministic order of samples for every epoch, assembled ahead of use.
+//! Training batches: a deterministic order of samples for every epoch.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -9,13 +9,13 @@ use super::error::DataError;
 use super::image::ImageRef;
 use super::label::{Label, LabelKind};
 use super::pack::Pack;
+use super::planes::to_planes;
+use super::prefetch::Prefetch;
 use super::recipe::Recipe;
-use crate::rng::Stream;
+use crate::rng::{Stream, Streams};
 
-/// Batches that wait assembled while the trainer computes.
-const AHEAD: usize = 2;
-/// Samples that one task assembles.
-const SAMPLES_A_TASK: usize = 8;
+/// Floats that one task assembles at least: some tens of microseconds of work.
+const FLOATS_A_TASK: usize = 1 << 14;
 
 /// What a trainer reads: images, and the augmentation it is to apply to them.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Batch {
         batch
             .images
             .par_chunks_exact_mut(floats)
-            .with_min_len(SAMPLES_A_TASK)
+            .with_min_len(FLOATS_A_TASK.div_ceil(floats))
             .enumerate()
             .for_each(|(place, out)| write(place, pack.image(indices[place] as usize), out));
         if classes > 0 {
@@ -97,22 +97,12 @@ impl Batch {
     }
 }
 
-/// Interleaved bytes to planes of floats in [-1, 1].
-fn to_planes(image: &ImageRef<'_>, out: &mut [f32]) {
-    let plane = image.height * image.width;
-    for (channel, plane) in out.chunks_exact_mut(plane).enumerate() {
-        let bytes = image.pixels[channel..].iter().step_by(image.channels);
-        for (float, byte) in plane.iter_mut().zip(bytes) {
-            *float = f32::from(*byte) / 127.5 - 1.0;
-        }
-    }
-}
-
 /// The batches of every epoch: a function of (seed, epoch, index), whatever was asked before.
 #[derive(Debug, Clone)]
 pub struct Batches {
     source: Arc<Source>,
     seed: u64,
+    augment: Streams,
     batch_size: usize,
     drop_last: bool,
     /// the epoch whose order was last asked for
@@ -132,6 +122,7 @@ impl Batches {
         Self {
             source,
             seed,
+            augment: Streams::new(seed, "augment"),
             batch_size: batch_size.max(1),
             drop_last,
             order: Arc::default(),
@@ -167,41 +158,16 @@ impl Batches {
         let before = epoch.wrapping_mul(pack.len() as u64);
         Batch::assemble(pack, indices, &|place, image, out| {
             let counter = before.wrapping_add(u64::from(indices[place]));
-            let mut stream = Stream::new(self.seed, "augment", counter);
+            let mut stream = self.augment.stream(counter);
             to_planes(&recipe.apply(image.to_owned(), &mut stream).view(), out);
         })
     }
 
     /// The batches of `epoch` from batch `from` on, assembled ahead on another thread; the same values as
-    /// [`Batches::batch`]. Ends after the first error.
-    pub fn prefetch(
-        &self,
-        epoch: u64,
-        from: usize,
-    ) -> impl Iterator<Item = Result<Batch, DataError>> + use<> {
-        let (sender, receiver) = mpsc::sync_channel(AHEAD);
-        let batches = self.clone();
-        let worker = std::thread::spawn(move || {
-            for index in from..batches.per_epoch() {
-                let batch = batches.batch(epoch, index);
-                let last = batch.is_err();
-                // The receiver is gone when the trainer stopped early.
-                if sender.send(batch).is_err() || last {
-                    return;
-                }
-            }
-        });
-        let mut worker = Some(worker);
-        std::iter::from_fn(move || {
-            let received = receiver.recv().ok();
-            if received.is_none()
-                && let Some(Err(panic)) = worker.take().map(std::thread::JoinHandle::join)
-            {
-                // Ending quietly would look like a shorter epoch.
-                std::panic::resume_unwind(panic);
-            }
-            received
-        })
+    /// [`Batches::batch`]. That thread shares its work with rayon's global pool, so a thread of that pool must
+    /// not be the one that waits for the batches.
+    pub fn prefetch(&self, epoch: u64, from: usize) -> Prefetch {
+        Prefetch::new(self.clone(), epoch, from)
     }
 
     fn order(&self, epoch: u64) -> Arc<[u32]> {

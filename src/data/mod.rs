@@ -1,7 +1,8 @@
 //! Images with labels: packed files, readers that make them, steps that change them, batches.
 //!
 //! Readers ([`shapes`], [`idx`], [`folder`], `mnist_dir`) write one [`pack`]; [`transform`] and
-//! [`recipe`] turn packs into packs; [`batch`] turns a pack into training batches. Pixels are `u8`,
+//! [`recipe`] turn packs into packs; [`batch`] turns a pack into training batches, which
+//! [`prefetch`] assembles ahead. Pixels are `u8`,
 //! interleaved (H, W, C), until a batch makes them floats.
 
 pub mod augment;
@@ -17,6 +18,8 @@ pub mod label;
 #[cfg(feature = "candle-datasets")]
 pub mod mnist_dir;
 pub mod pack;
+pub mod planes;
+pub mod prefetch;
 pub mod recipe;
 pub mod resize;
 pub mod rotate;
@@ -32,4 +35,5 @@ pub use error::DataError;
 pub use image::{Image, ImageRef};
 pub use label::{Label, LabelKind, PackSchema};
 pub use pack::{Pack, PackWriter};
+pub use prefetch::Prefetch;
 pub use recipe::Recipe;

@@ -70,13 +70,10 @@ impl Recipe {
 
 /// Mirrors left and right in place.
 fn mirror(image: &mut Image) {
-    let channels = image.channels;
-    for row in image.pixels.chunks_exact_mut(image.width * channels) {
-        for left in 0..image.width / 2 {
-            let right = image.width - 1 - left;
-            for channel in 0..channels {
-                row.swap(left * channels + channel, right * channels + channel);
-            }
+    for row in image.pixels.chunks_exact_mut(image.width * image.channels) {
+        match image.channels {
+            1 => row.reverse(),
+            _ => row.as_chunks_mut::<3>().0.reverse(),
         }
     }
 }

@@ -3,9 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::orthogonal::orthonormal;
 use crate::rng::Stream;
 
-/// A rule for initial values.
+/// A rule for initial values. Fans are counted as `PyTorch` does, by the weight's own order of dimensions: of a
+/// transposed convolution, fan-in is output channels × kernel area.
+///
+/// From `xavier` on a rule is for the weights of convolutions and linear layers; biases are 0 then, and the
+/// factors of normalisations 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Init {
@@ -17,6 +22,17 @@ pub enum Init {
     /// He et al. 2015 as torchvision's residual networks use it: convolutions N(0, √(2/fan-out)), the rest as
     /// `pytorch`.
     Kaiming,
+    /// Glorot & Bengio 2010: uniform in ±√(6/(fan-in + fan-out)).
+    Xavier,
+    /// Glorot & Bengio 2010 with normal numbers: N(0, √(2/(fan-in + fan-out))).
+    XavierNormal,
+    /// He et al. 2015, for ReLU: N(0, √(2/fan-in)).
+    He,
+    /// He et al. 2015 with uniform numbers: in ±√(6/fan-in).
+    HeUniform,
+    /// Saxe et al. 2014: a random matrix (first dimension × the others) with orthonormal rows or columns,
+    /// whichever are fewer.
+    Orthogonal,
 }
 
 /// What a tensor does in its layer; initial values depend on it.
@@ -25,7 +41,7 @@ pub(super) enum Role {
     /// kernel of a convolution or transposed convolution
     ConvWeight { fan_in: usize, fan_out: usize },
     /// matrix of a linear layer
-    LinearWeight { fan_in: usize },
+    LinearWeight { fan_in: usize, fan_out: usize },
     /// bias of a linear layer or convolution
     Bias { fan_in: usize },
     /// a normalisation's factor
@@ -37,32 +53,63 @@ pub(super) enum Role {
 }
 
 impl Init {
-    /// `count` initial values for a tensor that plays `role`.
-    pub(super) fn values(self, role: Role, count: usize, stream: &mut Stream) -> Vec<f32> {
-        let mut normal = |mean: f64, deviation: f64| -> Vec<f32> {
-            (0..count)
-                .map(|_| (mean + deviation * stream.normal()) as f32)
-                .collect()
-        };
-        match (self, role) {
-            (Self::Dcgan, Role::ConvWeight { .. }) => normal(0.0, 0.02),
-            (Self::Dcgan, Role::Scale) => normal(1.0, 0.02),
-            (Self::Kaiming, Role::ConvWeight { fan_out, .. }) => {
-                normal(0.0, (2.0 / fan_out as f64).sqrt())
-            }
-            (
-                _,
-                Role::ConvWeight { fan_in, .. }
-                | Role::LinearWeight { fan_in }
-                | Role::Bias { fan_in },
-            ) => {
-                let bound = 1.0 / (fan_in as f64).sqrt();
-                (0..count)
-                    .map(|_| stream.uniform(-bound, bound) as f32)
-                    .collect()
-            }
-            (_, Role::Scale | Role::RunningVariance) => vec![1.0; count],
-            (_, Role::Zero) => vec![0.0; count],
+    /// Initial values for a tensor of `shape` that plays `role`.
+    pub(super) fn values(self, role: Role, shape: &[usize], stream: &mut Stream) -> Vec<f32> {
+        let count = shape.iter().product();
+        match role {
+            Role::Scale if self == Self::Dcgan => normal(1.0, 0.02, count, stream),
+            Role::Scale | Role::RunningVariance => vec![1.0; count],
+            Role::Zero => vec![0.0; count],
+            Role::Bias { fan_in } => match self {
+                Self::Dcgan | Self::Pytorch | Self::Kaiming => {
+                    uniform(1.0 / (fan_in as f64).sqrt(), count, stream)
+                }
+                _ => vec![0.0; count],
+            },
+            Role::ConvWeight { fan_in, fan_out } => match self {
+                Self::Dcgan => normal(0.0, 0.02, count, stream),
+                Self::Kaiming => normal(0.0, (2.0 / fan_out as f64).sqrt(), count, stream),
+                _ => self.weight(fan_in, fan_out, shape, stream),
+            },
+            Role::LinearWeight { fan_in, fan_out } => self.weight(fan_in, fan_out, shape, stream),
         }
     }
+
+    /// A weight without a rule for its kind of layer.
+    fn weight(
+        self,
+        fan_in: usize,
+        fan_out: usize,
+        shape: &[usize],
+        stream: &mut Stream,
+    ) -> Vec<f32> {
+        let count = shape.iter().product();
+        let (both, fan_in) = ((fan_in + fan_out) as f64, fan_in as f64);
+        match self {
+            Self::Dcgan | Self::Pytorch | Self::Kaiming => {
+                uniform(1.0 / fan_in.sqrt(), count, stream)
+            }
+            Self::Xavier => uniform((6.0 / both).sqrt(), count, stream),
+            Self::XavierNormal => normal(0.0, (2.0 / both).sqrt(), count, stream),
+            Self::He => normal(0.0, (2.0 / fan_in).sqrt(), count, stream),
+            Self::HeUniform => uniform((6.0 / fan_in).sqrt(), count, stream),
+            Self::Orthogonal => {
+                let rows = shape.first().copied().unwrap_or(1);
+                orthonormal(rows, count / rows, stream)
+            }
+        }
+    }
+}
+
+fn normal(mean: f64, deviation: f64, count: usize, stream: &mut Stream) -> Vec<f32> {
+    (0..count)
+        .map(|_| (mean + deviation * stream.normal()) as f32)
+        .collect()
+}
+
+/// Uniform in ±`bound`.
+fn uniform(bound: f64, count: usize, stream: &mut Stream) -> Vec<f32> {
+    (0..count)
+        .map(|_| stream.uniform(-bound, bound) as f32)
+        .collect()
 }

@@ -16,6 +16,7 @@ mod init;
 mod inputs;
 pub mod layers;
 mod network;
+mod orthogonal;
 mod preset;
 mod reference;
 mod saved;

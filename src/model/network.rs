@@ -53,8 +53,8 @@ impl Network {
     ) -> Result<Self, ModelError> {
         Self::with_values(name, spec, dims, |declared| {
             let purpose = format!("init/{name}/{}", declared.name);
-            let count = declared.shape.iter().product();
-            let values = init.values(declared.role, count, &mut Stream::new(seed, &purpose, 0));
+            let mut stream = Stream::new(seed, &purpose, 0);
+            let values = init.values(declared.role, &declared.shape, &mut stream);
             Ok(Tensor::from_vec(values, declared.shape.as_slice(), device)?)
         })
     }

@@ -1,17 +1,22 @@
 //! Matrix products and the fully connected layer.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
 use super::bias::add_bias;
-use super::dispatch::{by_type, elements, has_kernel};
-use super::gemm::{self, Matrix};
+use super::dispatch::{by_type, has_kernel};
+use super::gemm::{Matrix, product};
 use super::real::Real;
 use crate::autograd::Value;
 
 impl Value {
     /// The product of matrices (M, K) and (K, N).
     pub fn matmul(&self, other: &Self) -> Result<Self> {
-        let product = product(self.tensor(), other.tensor())?;
+        let (a, b) = (without_gaps(self.tensor())?, without_gaps(other.tensor())?);
+        let product = if has_kernel(&a) {
+            a.apply_op2_no_bwd(&b, &MatrixProduct)?
+        } else {
+            a.matmul(&b)?
+        };
         let (a, b) = (self.kept_for(other), other.kept_for(self));
         Ok(Self::record(product, &[self, other], move |back| {
             let for_a = back.with_kept(0, b.as_ref(), |b| {
@@ -25,30 +30,23 @@ impl Value {
     }
 }
 
+/// `matrix` with its rows or its columns one after the other in memory, as kernels and cuBLAS want it. (A
+/// sum's gradient, one number repeated, is neither.)
+fn without_gaps(matrix: &Tensor) -> Result<Tensor> {
+    if matrix.layout().is_fortran_contiguous() {
+        return Ok(matrix.clone());
+    }
+    matrix.contiguous()
+}
+
 /// `x` (N, I) · `weight`ᵀ (O, I) + `bias` (O), giving (N, O).
 pub fn linear(x: &Value, weight: &Value, bias: Option<&Value>) -> Result<Value> {
     add_bias(x.matmul(&weight.transpose(0, 1)?)?, bias)
 }
 
-fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let ((_, depth), (rows, _)) = (a.dims2()?, b.dims2()?);
-    if !has_kernel(a) || depth != rows {
-        return a.matmul(b);
-    }
-    dense(a)?.apply_op2_no_bwd(&dense(b)?, &Product)
-}
+struct MatrixProduct;
 
-/// A matrix whose elements, or whose transpose's, are row-major.
-fn dense(x: &Tensor) -> Result<Tensor> {
-    if x.t()?.is_contiguous() {
-        return Ok(x.clone());
-    }
-    x.contiguous()
-}
-
-struct Product;
-
-impl CustomOp2 for Product {
+impl CustomOp2 for MatrixProduct {
     fn name(&self) -> &'static str {
         "matmul"
     }
@@ -60,20 +58,25 @@ impl CustomOp2 for Product {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
+        let ((m, k), (depth, n)) = (a_layout.shape().dims2()?, b_layout.shape().dims2()?);
+        if k != depth {
+            candle_core::bail!("matmul: ({m}, {k}) and ({depth}, {n}) do not fit");
+        }
         by_type!(self.name(), a, T => {
-            let product = gemm::product::<T>(matrix(a, a_layout)?, matrix(b, b_layout)?);
-            let shape = (a_layout.dims()[0], b_layout.dims()[1]);
-            Ok((candle_core::WithDType::to_cpu_storage_owned(product), shape.into()))
+            let product = product::<T>(matrix(a, a_layout)?, matrix(b, b_layout)?);
+            Ok((T::to_cpu_storage_owned(product), (m, n).into()))
         })
     }
 }
 
-/// A matrix that is row-major, or the transpose of one that is.
+/// A matrix that [`without_gaps`] has let through.
 fn matrix<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<Matrix<'a, T>> {
     let (rows, columns) = layout.shape().dims2()?;
-    if layout.is_contiguous() {
-        return Ok(Matrix::new(elements(storage, layout)?, rows, columns));
-    }
-    let layout = layout.transpose(0, 1)?;
-    Ok(Matrix::new(elements(storage, &layout)?, columns, rows).t())
+    let start = layout.start_offset();
+    let elements = &T::cpu_storage_as_slice(storage)?[start..start + rows * columns];
+    Ok(if layout.is_contiguous() {
+        Matrix::new(elements, rows, columns)
+    } else {
+        Matrix::new(elements, columns, rows).t()
+    })
 }

@@ -31,16 +31,17 @@ pub fn bce_with_logits(logits: &Value, targets: &Value) -> Result<Value> {
         let softplus = x.abs()?.neg()?.exp()?.affine(1.0, 1.0)?.log()?;
         x.relu()?.sub(&x.mul(y)?)?.add(&softplus)?.mean_all()?
     };
-    let (kept_logits, kept_targets) = (logits.clone(), targets.kept_for(logits));
+    let (kept_logits, kept_targets) = (logits.kept(), targets.kept_for(logits));
     Ok(Value::record(mean, &[logits, targets], move |back| {
+        let logits = back.kept(&kept_logits);
         let share = back
             .gradient()
-            .affine(1.0 / kept_logits.elem_count() as f64, 0.0)?;
-        let share = share.broadcast_as(kept_logits.shape().clone())?;
+            .affine(1.0 / logits.elem_count() as f64, 0.0)?;
+        let share = share.broadcast_as(logits.shape().clone())?;
         let for_logits = back.with_kept(0, kept_targets.as_ref(), |targets| {
-            sigmoid(&kept_logits)?.sub(targets)?.mul(&share)
+            sigmoid(&logits)?.sub(targets)?.mul(&share)
         })?;
-        let for_targets = back.when_wanted(1, || kept_logits.mul(&share)?.neg())?;
+        let for_targets = back.when_wanted(1, || logits.mul(&share)?.neg())?;
         Ok(vec![for_logits, for_targets])
     }))
 }

@@ -21,15 +21,14 @@ pub fn softmax(x: &Value) -> Result<Value> {
 /// x − ln Σ e^x over the last dimension, exact where softmax would vanish.
 pub fn log_softmax(x: &Value) -> Result<Value> {
     let y = Softmax::Log.values(x.tensor())?;
-    let x_kept = x.clone();
+    let kept = x.kept();
     Ok(Value::record(y, &[x], move |back| {
+        let x = back.kept(&kept);
         let sum = back
             .gradient()
             .sum_last()?
-            .broadcast_as(x_kept.shape().clone())?;
-        Ok(vec![Some(
-            back.gradient().sub(&softmax(&x_kept)?.mul(&sum)?)?,
-        )])
+            .broadcast_as(x.shape().clone())?;
+        Ok(vec![Some(back.gradient().sub(&softmax(&x)?.mul(&sum)?)?)])
     }))
 }
 

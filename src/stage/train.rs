@@ -1,18 +1,20 @@
 //! `kind: train`: trains a model on images, one epoch at a time, and never an epoch twice.
 //!
-//! The settings are in `config`, their checks in `check`; `ledger` is what the store keeps of a
+//! The settings are in `config` and `optimiser`, their checks in `check`; `ledger` is what the store keeps of a
 //! trajectory, and `drive` trains what is missing of it.
 
 mod check;
 mod config;
 mod drive;
 mod ledger;
+mod optimiser;
 mod outcome;
 mod prepare;
 
 use std::path::Path;
 
-pub use config::{LossName, OptimiserName, Precision, TaskName, TrainConfig};
+pub use config::{LossName, Precision, TaskName, TrainConfig};
+pub use optimiser::{Constants, OptimiserName};
 
 use super::{
     DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Memo, Outcome, OutputSpec, Slots,

@@ -6,7 +6,7 @@ use super::error::TrainError;
 use super::history::Row;
 use super::learner::Learner;
 use super::{Step, Task, not_finite};
-use crate::autograd::{Value, without_recording};
+use crate::autograd::Value;
 use crate::data::{Batch, Source};
 use crate::loss::ClassifierLoss;
 use crate::model::{Inputs, Mode};
@@ -40,7 +40,11 @@ impl Classifier {
         let inputs = Inputs::new()
             .with("image", &images)
             .noise(self.seed, learner.samples);
-        Ok(learner.network(NETWORK)?.forward(&inputs, mode)?)
+        let network = learner.network(NETWORK)?;
+        Ok(match mode {
+            Mode::Train => network.forward(&inputs, mode)?,
+            Mode::Eval => network.forward_frozen(&inputs, mode)?,
+        })
     }
 
     /// Loss and accuracy on the validation images, each seen once, as they are.
@@ -50,7 +54,7 @@ impl Classifier {
         let (mut loss, mut found) = (0.0, Found::default());
         for chunk in indices.chunks(self.batch_size.max(1)) {
             let batch = Batch::of(&source.pack, chunk)?;
-            let logits = without_recording(|| self.forward(learner, &batch, Mode::Eval))?;
+            let logits = self.forward(learner, &batch, Mode::Eval)?;
             let value = self.loss.value(&logits, &batch.labels, &batch.classes)?;
             loss += f64::from(value.tensor().to_scalar::<f32>()?) * chunk.len() as f64;
             found.count(

@@ -28,6 +28,9 @@ pub enum TrainError {
         "cross-entropy needs exactly one label an image, but the data has several: use `loss: bce`"
     )]
     ManyLabels,
+    /// A loss for two networks given to one.
+    #[error("this loss is not one of a classifier: use `by-labels`, `bce` or `cross-entropy`")]
+    NotAClassifiersLoss,
     /// A set of images that differs from the training data in what the network sees.
     #[error("the validation data has {found}, the training data {expected}")]
     Validation {

@@ -12,7 +12,7 @@ use candle_core::Tensor;
 use super::error::TrainError;
 use super::learner::Learner;
 use super::{Step, Task, not_finite};
-use crate::autograd::{Value, without_recording};
+use crate::autograd::Value;
 use crate::data::Batch;
 use crate::loss::{GanLoss, gradient_penalty};
 use crate::model::{Inputs, Mode, Network};
@@ -67,12 +67,12 @@ impl Task for Gan {
         let with_generator = (learner.steps + 1).is_multiple_of(self.critic_steps.max(1));
         let generator = learner.network(GENERATOR)?;
         let z = round.noise(learner)?;
-        let generate = || round.pass(generator, ("z", &z), 0, Parameters::Learn);
-        let fake = if with_generator {
-            generate()?
+        let parameters = if with_generator {
+            Parameters::Learn
         } else {
-            without_recording(generate)?
+            Parameters::Frozen
         };
+        let fake = round.pass(generator, ("z", &z), 0, parameters)?;
 
         let discriminator = learner.network(DISCRIMINATOR)?;
         let (loss_d, judged) = match round.judge(discriminator, fake.tensor())? {

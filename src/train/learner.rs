@@ -46,10 +46,9 @@ impl Learner {
             .filter(|(name, _)| rates.contains_key(*name));
         let optimisers = trained
             .map(|(name, network)| {
-                Ok((
-                    name.clone(),
-                    Optimiser::new(optimiser, network.parameters())?,
-                ))
+                let parameters = network.parameters().iter();
+                let named = parameters.map(|p| (p.name.as_str(), p.value.tensor()));
+                Ok((name.clone(), Optimiser::new(optimiser, named)?))
             })
             .collect::<Result<_, TrainError>>()?;
         Ok(Self {

@@ -10,24 +10,25 @@ mod error;
 mod gan;
 mod gradients;
 pub mod history;
+mod in_place;
 mod learner;
 mod optimiser;
 mod state;
 pub mod trajectory;
 
 pub use classifier::Classifier;
-pub use epoch::{EpochEnd, run_epoch};
+pub use epoch::{EpochEnd, run_epoch, run_step};
 pub use error::TrainError;
 pub use gan::Gan;
 pub use gradients::Gradients;
 pub use history::{History, Row};
 pub use learner::{Descent, Learner};
-pub use optimiser::{Adam, Optimiser, OptimiserSpec};
+pub use optimiser::{Adam, Optimiser, OptimiserSpec, RmsProp, Sgd, WeightDecay};
 
 use crate::data::Batch;
 
 /// What a model is trained for: how a batch becomes optimiser steps, and what is measured on the way.
-pub trait Task {
+pub trait Task: Sync {
     /// The history's columns after `step` and `epoch`.
     fn columns(&self) -> &'static [&'static str];
 

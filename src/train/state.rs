@@ -1,6 +1,6 @@
 //! The full resume state of a training run, as safetensors.
 //!
-//! Tensors are `<network>.<parameter or buffer>` and `optimiser.<network>.<moment>.<parameter>`; counters are JSON
+//! Tensors are `<network>.<parameter or buffer>` and `optimiser.<network>.<kept>.<parameter>`; counters are JSON
 //! in the file's metadata. Everything is restored exactly.
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,6 +12,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::error::TrainError;
+use super::in_place::assign;
 use super::learner::Learner;
 
 /// The key of the counters in the file's `__metadata__`.
@@ -101,7 +102,7 @@ impl Learner {
                 .map(|bytes| f32::from_le_bytes(*bytes))
                 .collect();
             let values = Tensor::from_vec(values, tensor.dims(), tensor.device())?;
-            tensor.slice_set(&values.to_dtype(tensor.dtype())?, 0, 0)?;
+            assign(tensor, &values.to_dtype(tensor.dtype())?)?;
         }
         self.steps = counters.steps;
         self.samples = counters.samples;

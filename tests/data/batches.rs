@@ -3,6 +3,7 @@ use std::sync::Arc;
 use retake::data::recipe::{AugmentStep, Hflip, Rotate};
 use retake::data::rotate::Edge;
 use retake::data::{Batch, Batches, Label, LabelKind, Recipe, Source, augment};
+use retake::hash::Digest;
 
 use super::{go_on, noise, pack_of, schema, small_pack};
 
@@ -96,10 +97,84 @@ fn prefetching_changes_no_value() {
 }
 
 #[test]
-fn prefetching_may_stop_early() {
+fn prefetching_that_stops_early_leaves_no_thread_behind() {
     let (_dir, source) = source(50, None);
-    let batches = Batches::new(source, 3, 1, false);
-    assert_eq!(batches.prefetch(0, 0).take(2).count(), 2);
+    let batches = Batches::new(Arc::clone(&source), 3, 1, false);
+    let held = Arc::strong_count(&source);
+    let mut ahead = batches.prefetch(0, 0);
+    assert!(ahead.next().is_some_and(|batch| batch.is_ok()));
+    assert!(Arc::strong_count(&source) > held, "a thread reads the pack");
+    drop(ahead);
+    assert_eq!(Arc::strong_count(&source), held);
+}
+
+#[test]
+fn prefetching_ends_after_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = [
+        (noise(2, 2, 1, 0), Label::None),
+        (noise(3, 2, 1, 1), Label::None),
+    ];
+    let pack = pack_of(&dir.path().join("p"), schema(1, LabelKind::None, 0), &items);
+    let batches = Batches::new(Arc::new(Source { pack, recipe: None }), 3, 1, false);
+    let mut ahead = batches.prefetch(0, 0);
+    assert!(ahead.next().is_some_and(|batch| batch.is_err()));
+    assert!(ahead.next().is_none());
+    assert!(ahead.next().is_none());
+}
+
+#[test]
+fn batches_do_not_depend_on_the_number_of_threads() {
+    let (_dir, source) = source(50, Some(recipe()));
+    let epoch = |threads| -> Vec<Batch> {
+        // The order of an epoch is kept: each pool starts without it.
+        let batches = Batches::new(Arc::clone(&source), 3, 32, false);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let all = (0..batches.per_epoch()).map(|index| batches.batch(1, index).unwrap());
+        pool.unwrap().install(|| all.collect())
+    };
+    let one = epoch(1);
+    assert_eq!(one, epoch(2));
+    assert_eq!(one, epoch(8));
+}
+
+#[test]
+fn the_bytes_of_batches_stay_the_same() {
+    // On every CPU. Other bytes call for a new version of the kind `train`.
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = Vec::new();
+    for (channels, labels) in [(1, LabelKind::Class), (3, LabelKind::Multi)] {
+        let items: Vec<_> = (0..50)
+            .map(|i: u32| {
+                let label = match labels {
+                    LabelKind::Class => Label::Class(i % 5),
+                    _ => Label::Multi(vec![i % 5]),
+                };
+                (noise(13, 14, channels, u64::from(i)), label)
+            })
+            .collect();
+        for edge in [Edge::Replicate, Edge::Fill(9)] {
+            let steps = vec![
+                AugmentStep::Hflip(Hflip { p: 0.5 }),
+                AugmentStep::Rotate(Rotate {
+                    degrees: [-180.0, 180.0],
+                    edge,
+                }),
+            ];
+            for recipe in [None, Some(Recipe(steps))] {
+                let path = dir.path().join("p");
+                let pack = pack_of(&path, schema(channels, labels, 5), &items);
+                let batches = Batches::new(Arc::new(Source { pack, recipe }), 3, 8, false);
+                for batch in batches.prefetch(2, 0).map(Result::unwrap) {
+                    let floats = batch.images.iter().chain(&batch.labels);
+                    bytes.extend(floats.flat_map(|float| float.to_le_bytes()));
+                    let numbers = batch.indices.iter().chain(&batch.classes);
+                    bytes.extend(numbers.flat_map(|number| number.to_le_bytes()));
+                }
+            }
+        }
+    }
+    assert_eq!(Digest::of_bytes(&bytes).short(), "3debfdaea2e2");
 }
 
 #[test]

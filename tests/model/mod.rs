@@ -1,5 +1,6 @@
 //! Networks as data.
 
+mod init;
 mod language;
 mod network;
 mod presets;

@@ -28,7 +28,7 @@ fn inference_counts_what_the_network_holds() {
             let built = Network::new(network, spec, &dims(side), Init::Pytorch, 1, &Device::Cpu)
                 .expect("a network");
             let count = |tensors: &[retake::model::Parameter]| -> usize {
-                tensors.iter().map(|tensor| tensor.var.elem_count()).sum()
+                tensors.iter().map(|tensor| tensor.value.elem_count()).sum()
             };
             let rows = rows.iter();
             assert_eq!(

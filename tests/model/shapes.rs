@@ -35,6 +35,18 @@ fn windows_are_counted_as_pytorch_counts_them() {
         [3, 16, 16]
     );
     assert_eq!(shape("[[upsample, flatten]]", 4), [3 * 64]);
+    assert_eq!(
+        shape("[upsample: {scale: 3, mode: bilinear}]", 4),
+        [3, 12, 12]
+    );
+    assert_eq!(
+        shape("[conv: {out: 18, kernel: 1}, pixel-shuffle: {scale: 3}]", 4),
+        [2, 12, 12]
+    );
+    assert_eq!(
+        shape("[[upsample, conv: {out: 8, kernel: 1}, pixel-shuffle]]", 4),
+        [2, 16, 16]
+    );
     assert_eq!(shape("[reshape: [auto, height, width]]", 4), [3, 4, 4]);
 }
 
@@ -54,6 +66,10 @@ fn a_misfit_names_the_layer_and_both_shapes() {
     assert_eq!(
         misfit(&reshape, 8),
         "layers.0: reshape cannot give its input (3, 8, 8), 192 numbers, the shape (5, auto)"
+    );
+    assert_eq!(
+        misfit(&one("[pixel-shuffle]"), 8),
+        "layers.0: pixel-shuffle cannot make blocks of 2 × 2 pixels of the channels of (3, 8, 8)"
     );
     let plane = read(
         "networks: {net: {start: image, inputs: {image: [3, height, width], condition: [classes]},
@@ -106,6 +122,9 @@ fn absurd_sizes_are_faults_not_crashes() {
     for layers in [
         "[flatten, linear: {out: 18446744073709551615}]",
         "[upsample: {scale: 18446744073709551615}]",
+        "[upsample: {scale: 0, mode: bilinear}]",
+        "[pixel-shuffle: {scale: 18446744073709551615}]",
+        "[pixel-shuffle: {scale: 0}]",
         "[conv: {out: 1, kernel: 60000}]",
         "[conv-transpose: {out: 9000000000, kernel: 60000, stride: 60000}]",
         "[conv: {out: 4, kernel: 1, groups: 0}]",

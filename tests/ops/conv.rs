@@ -1,9 +1,11 @@
 //! The convolutions, over geometries that implementations get wrong.
 
-use candle_core::{DType, Result, Tensor};
-use retake::ops::{self, Conv, Padding, reference};
+use candle_core::{DType, Device, Result, Tensor};
+use retake::autograd::Value;
+use retake::ops::{self, Conv, Padding};
 
-use super::{assert_close, check_gradients, normal};
+use super::fallback::check_fallback;
+use super::{assert_close, check_derivatives, check_gradients, normal, values};
 
 struct Case {
     /// N, C, H, W
@@ -158,6 +160,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// Input, weight and bias of a convolution.
 fn arguments(case: &Case, dtype: DType) -> [Tensor; 3] {
     let (n, c, h, w) = case.x;
     let groups = case.conv.groups;
@@ -169,6 +172,7 @@ fn arguments(case: &Case, dtype: DType) -> [Tensor; 3] {
     ]
 }
 
+/// Input, weight and bias of a transposed convolution.
 fn transpose_arguments(case: &Case, dtype: DType) -> [Tensor; 3] {
     let (n, c, h, w) = case.x;
     let groups = case.conv.groups;
@@ -180,74 +184,135 @@ fn transpose_arguments(case: &Case, dtype: DType) -> [Tensor; 3] {
     ]
 }
 
-/// A transposed convolution may cut off more than a small input leaves.
-fn leaves_something(case: &Case) -> bool {
-    let [x, w, _] = transpose_arguments(case, DType::F32);
-    ops::conv_transpose2d(&x, &w, None, &case.conv, case.output_padding).is_ok()
-}
-
-#[test]
-fn convolution_equals_its_reference() {
-    for case in cases() {
-        for dtype in [DType::F32, DType::F64] {
-            let [x, w, b] = arguments(&case, dtype);
-            let expected = reference::conv2d(&x, &w, &case.conv).unwrap();
-            let y = ops::conv2d(&x, &w, None, &case.conv).unwrap();
-            assert_close(&y, &expected, 1e-5);
-            let shift = b.reshape((1, case.outputs, 1, 1)).unwrap();
-            let y = ops::conv2d(&x, &w, Some(&b), &case.conv).unwrap();
-            assert_close(&y, &expected.broadcast_add(&shift).unwrap(), 1e-5);
-        }
-    }
-}
-
-#[test]
-fn transposed_convolution_equals_its_reference() {
+/// The cases of which a transposed convolution's padding leaves something.
+fn transpose_cases() -> Vec<Case> {
+    let leaves_something = |case: &Case| {
+        let [x, w, _] = transpose_arguments(case, DType::F32).map(Value::constant);
+        ops::conv_transpose2d(&x, &w, None, &case.conv, case.output_padding).is_ok()
+    };
     let cases: Vec<Case> = cases().into_iter().filter(leaves_something).collect();
     assert!(cases.len() >= 11);
-    for case in cases {
-        for dtype in [DType::F32, DType::F64] {
-            let [x, w, _] = transpose_arguments(&case, dtype);
-            let (conv, extra) = (&case.conv, case.output_padding);
-            let expected = reference::conv_transpose2d(&x, &w, conv, extra).unwrap();
-            let y = ops::conv_transpose2d(&x, &w, None, conv, extra).unwrap();
-            assert_close(&y, &expected, 1e-5);
+    cases
+}
+
+fn conv2d(a: &[Value], case: &Case) -> Result<Value> {
+    ops::conv2d(&a[0], &a[1], a.get(2), &case.conv)
+}
+
+fn conv_transpose2d(a: &[Value], case: &Case) -> Result<Value> {
+    ops::conv_transpose2d(&a[0], &a[1], a.get(2), &case.conv, case.output_padding)
+}
+
+/// The convolution written down as its sum: what takes part in `map[n, o, i, j]`.
+///
+/// Calls `visit`(index into the map, into the image, into the weight) for every product, given the
+/// shapes (N, C, H, W) of the image and (N, O, OH, OW) of the map.
+fn each_product(
+    image: (usize, usize, usize, usize),
+    map: (usize, usize, usize, usize),
+    kernel: (usize, usize),
+    conv: &Conv,
+    mut visit: impl FnMut(usize, usize, usize),
+) {
+    let (c, o) = (image.1 / conv.groups, map.1 / conv.groups);
+    for n in 0..map.0 {
+        for out in 0..map.1 {
+            for i in 0..map.2 {
+                for j in 0..map.3 {
+                    for channel in 0..c {
+                        for ki in 0..kernel.0 {
+                            for kj in 0..kernel.1 {
+                                let row = (i * conv.stride.0 + ki).wrapping_sub(conv.padding.top);
+                                let column =
+                                    (j * conv.stride.1 + kj).wrapping_sub(conv.padding.left);
+                                if row < image.2 && column < image.3 {
+                                    let plane = n * image.1 + out / o * c + channel;
+                                    visit(
+                                        ((n * map.1 + out) * map.2 + i) * map.3 + j,
+                                        (plane * image.2 + row) * image.3 + column,
+                                        ((out * c + channel) * kernel.0 + ki) * kernel.1 + kj,
+                                    );
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A result of the shape of `y` with sums put together by `fill`, given the operands' elements.
+fn summed(
+    y: &Value,
+    x: &Tensor,
+    w: &Tensor,
+    fill: impl FnOnce(&mut [f64], &[f64], &[f64]),
+) -> Tensor {
+    let mut sums = vec![0.0; y.elem_count()];
+    fill(&mut sums, &values(x), &values(w));
+    Tensor::from_vec(sums, y.shape(), &Device::Cpu).unwrap()
+}
+
+#[test]
+fn convolution_is_its_sum() {
+    for case in cases() {
+        for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F64, 1e-13)] {
+            let a = arguments(&case, dtype);
+            let [x, w, b] = &a;
+            let y = conv2d(&a[..2].iter().map(Value::from).collect::<Vec<_>>(), &case).unwrap();
+            let map = y.tensor().dims4().unwrap();
+            let expected = summed(&y, x, w, |sums, x, w| {
+                each_product(case.x, map, case.kernel, &case.conv, |y, image, weight| {
+                    sums[y] += x[image] * w[weight];
+                });
+            });
+            assert_close(y.tensor(), &expected, tolerance);
+            let with_bias = conv2d(&a.each_ref().map(Value::from), &case).unwrap();
+            let shift = b.reshape((1, case.outputs, 1, 1)).unwrap();
+            let expected = y.tensor().broadcast_add(&shift).unwrap();
+            assert_close(with_bias.tensor(), &expected, tolerance);
         }
     }
 }
 
 #[test]
-fn the_reference_is_candles_convolution_where_candle_has_one() {
-    let x = normal("x", (2, 4, 8, 8), DType::F32);
-    let w = normal("w", (6, 2, 4, 4), DType::F32);
-    let conv = Conv {
-        stride: (2, 2),
-        padding: Padding::symmetric(1, 1),
-        groups: 2,
-    };
-    let y = reference::conv2d(&x, &w, &conv).unwrap();
-    assert_close(&y, &x.conv2d(&w, 1, 2, 1, 2).unwrap(), 1e-5);
-
-    let w = normal("w", (4, 6, 3, 3), DType::F32);
-    let conv = Conv { groups: 1, ..conv };
-    let y = reference::conv_transpose2d(&x, &w, &conv, (1, 1)).unwrap();
-    assert_close(&y, &x.conv_transpose2d(&w, 1, 1, 2, 1).unwrap(), 1e-5);
-}
-
-#[test]
-fn convolution_has_the_gradients_of_differences() {
-    for case in cases() {
-        check_gradients(&arguments(&case, DType::F64), |a| {
-            ops::conv2d(&a[0], &a[1], Some(&a[2]), &case.conv)
-        });
+fn transposed_convolution_is_its_sum() {
+    for case in transpose_cases() {
+        for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F64, 1e-13)] {
+            let [x, w, _] = transpose_arguments(&case, dtype);
+            let y = conv_transpose2d(&[(&x).into(), (&w).into()], &case).unwrap();
+            let image = y.tensor().dims4().unwrap();
+            let expected = summed(&y, &x, &w, |sums, x, w| {
+                each_product(image, case.x, case.kernel, &case.conv, |map, y, weight| {
+                    sums[y] += x[map] * w[weight];
+                });
+            });
+            assert_close(y.tensor(), &expected, tolerance);
+        }
     }
 }
 
 #[test]
-fn transposed_convolution_has_the_gradients_of_differences() {
-    for case in cases().into_iter().filter(leaves_something) {
+fn convolution_has_the_derivatives_of_differences() {
+    for case in cases() {
+        check_gradients(&arguments(&case, DType::F64), |a| conv2d(a, &case));
+    }
+    for case in cases().iter().filter(|case| case.x.0 <= 3) {
+        check_derivatives(&arguments(case, DType::F64), |a| conv2d(a, case));
+    }
+}
+
+#[test]
+fn transposed_convolution_has_the_derivatives_of_differences() {
+    for case in transpose_cases() {
         check_gradients(&transpose_arguments(&case, DType::F64), |a| {
-            ops::conv_transpose2d(&a[0], &a[1], Some(&a[2]), &case.conv, case.output_padding)
+            conv_transpose2d(a, &case)
+        });
+    }
+    for case in transpose_cases().iter().filter(|case| case.x.0 <= 3) {
+        check_derivatives(&transpose_arguments(case, DType::F64), |a| {
+            conv_transpose2d(a, case)
         });
     }
 }
@@ -260,51 +325,47 @@ fn convolution_accepts_any_layout() {
         stride: (2, 1),
         ..Conv::default()
     };
-    let transposed = |x: &Tensor, w: &Tensor| -> Result<Tensor> {
-        ops::conv2d(&x.transpose(0, 3)?, &w.transpose(0, 1)?, None, &conv)
+    let transposed =
+        |a: &[Value]| ops::conv2d(&a[0].transpose(0, 3)?, &a[1].transpose(0, 1)?, None, &conv);
+    let copied = |x: &Tensor, w: &Tensor| {
+        let x = x.transpose(0, 3)?.contiguous()?;
+        let w = w.transpose(0, 1)?.contiguous()?;
+        ops::conv2d(&x.into(), &w.into(), None, &conv)
     };
-    let copied = |x: &Tensor, w: &Tensor| -> Result<Tensor> {
-        let (x, w) = (
-            x.transpose(0, 3)?.contiguous()?,
-            w.transpose(0, 1)?.contiguous()?,
-        );
-        ops::conv2d(&x, &w, None, &conv)
-    };
-    let x = x.narrow(3, 0, 3).unwrap();
-    assert_close(&transposed(&x, &w).unwrap(), &copied(&x, &w).unwrap(), 0.0);
-    check_gradients(&[x, w], |a| transposed(&a[0], &a[1]));
+    let y = transposed(&[(&x).into(), (&w).into()]).unwrap();
+    let expected = copied(&x, &w).unwrap();
+    assert_close(y.tensor(), expected.tensor(), 0.0);
+    check_derivatives(&[x, w], transposed);
+}
+
+#[test]
+fn what_runs_without_a_kernel_is_the_same_convolution() {
+    for case in cases() {
+        check_fallback(&arguments(&case, DType::F32), |a| conv2d(a, &case));
+    }
+    for case in transpose_cases() {
+        check_fallback(&transpose_arguments(&case, DType::F32), |a| {
+            conv_transpose2d(a, &case)
+        });
+    }
 }
 
 #[test]
 fn a_misfit_is_an_error_that_says_so() {
-    let x = normal("x", (1, 3, 4, 4), DType::F32);
-    let w = normal("w", (2, 4, 3, 3), DType::F32);
-    let error = ops::conv2d(&x, &w, None, &Conv::default()).unwrap_err();
+    let x: Value = normal("x", (1, 3, 4, 4), DType::F32).into();
+    let convolve = |shape: (usize, usize, usize, usize)| {
+        let w = normal("w", shape, DType::F32).into();
+        ops::conv2d(&x, &w, None, &Conv::default())
+    };
+    let error = convolve((2, 4, 3, 3)).unwrap_err().to_string();
     assert!(
-        error
-            .to_string()
-            .contains("does not fit an input of 3 channels"),
+        error.contains("does not fit an input of 3 channels"),
         "{error}"
     );
+    let error = convolve((2, 3, 5, 5)).unwrap_err().to_string();
+    assert!(error.contains("larger than the padded input"), "{error}");
 
-    let w = normal("w", (2, 3, 5, 5), DType::F32);
-    let error = ops::conv2d(&x, &w, None, &Conv::default()).unwrap_err();
-    assert!(
-        error.to_string().contains("larger than the padded input"),
-        "{error}"
-    );
-
-    let w = normal("w", (3, 2, 3, 3), DType::F32);
+    let w = normal("w", (3, 2, 3, 3), DType::F32).into();
     let error = ops::conv_transpose2d(&x, &w, None, &Conv::default(), (1, 0)).unwrap_err();
     assert!(error.to_string().contains("output padding"), "{error}");
-}
-
-#[test]
-fn a_detached_weight_costs_no_gradient() {
-    let x = candle_core::Var::from_tensor(&normal("x", (2, 2, 5, 5), DType::F32)).unwrap();
-    let w = candle_core::Var::from_tensor(&normal("w", (3, 2, 3, 3), DType::F32)).unwrap();
-    let y = ops::conv2d(&x, &w.detach(), None, &Conv::default()).unwrap();
-    let gradients = y.sum_all().unwrap().backward().unwrap();
-    assert!(gradients.get(&x).is_some());
-    assert!(gradients.get(&w).is_none());
 }

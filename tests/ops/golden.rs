@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Result, Tensor, Var};
-use retake::ops::{self, Conv, Padding};
+use candle_core::{Device, Result, Tensor};
+use retake::autograd::Value;
+use retake::ops::{self, Activation, Conv, Padding, Scaling};
 
-use super::assert_close;
+use super::{assert_close, gradients, variables};
 
 /// The script's `numbers`.
 fn numbers(salt: usize, shape: &[usize]) -> Tensor {
@@ -19,26 +20,19 @@ fn numbers(salt: usize, shape: &[usize]) -> Tensor {
 /// Calls `function` with `numbers(1)`, `numbers(2)` … of the shapes; compares its result and the
 /// gradients of Σ result · `numbers(99)` with what PyTorch recorded under `name`.
 #[track_caller]
-fn check(name: &str, shapes: &[&[usize]], function: impl Fn(&[Tensor]) -> Result<Tensor>) {
+fn check(name: &str, shapes: &[&[usize]], function: impl Fn(&[Value]) -> Result<Value>) {
     let recorded: BTreeMap<String, Vec<Vec<f32>>> =
         serde_json::from_str(include_str!("../golden/ops.json")).unwrap();
     let recorded = &recorded[name];
-    let arguments: Vec<Tensor> = shapes
-        .iter()
-        .enumerate()
-        .map(|(at, shape)| {
-            Var::from_tensor(&numbers(at + 1, shape))
-                .unwrap()
-                .into_inner()
-        })
-        .collect();
+    let each = shapes.iter().enumerate();
+    let arguments: Vec<Tensor> = each.map(|(at, shape)| numbers(at + 1, shape)).collect();
+    let arguments = variables(&arguments);
     let y = function(&arguments).unwrap();
-    let weighted = y.mul(&numbers(99, y.dims())).unwrap();
-    let gradients = weighted.sum_all().unwrap().backward().unwrap();
-    let gradients = arguments.iter().map(|a| gradients.get(a).unwrap());
-    let computed: Vec<&Tensor> = std::iter::once(&y).chain(gradients).collect();
+    let mut computed = vec![y.tensor().clone()];
+    let weighted = y.mul(&numbers(99, y.dims()).into()).unwrap();
+    computed.extend(gradients(weighted.sum_all().unwrap(), &arguments));
     assert_eq!(computed.len(), recorded.len());
-    for (computed, recorded) in computed.into_iter().zip(recorded) {
+    for (computed, recorded) in computed.iter().zip(recorded) {
         let recorded = Tensor::from_slice(recorded, computed.shape(), &Device::Cpu).unwrap();
         assert_close(computed, &recorded, 1e-5);
     }
@@ -66,7 +60,7 @@ fn convolutions_agree_with_pytorch() {
 #[test]
 fn batch_norm_agrees_with_pytorch() {
     check("batch_norm", &[&[3, 2, 3, 4], &[2], &[2]], |a| {
-        Ok(ops::batch_norm_train(&a[0], &a[1], &a[2], 1e-5)?.0)
+        Ok(ops::batch_norm_train(&a[0], &a[1], &a[2], 1e-5, Activation::Identity)?.0)
     });
 }
 
@@ -85,26 +79,52 @@ fn resampling_agrees_with_pytorch() {
 }
 
 #[test]
+fn normalisations_within_a_sample_agree_with_pytorch() {
+    fn scaling(a: &[Value]) -> Option<Scaling<'_>> {
+        Some(Scaling {
+            gamma: &a[1],
+            beta: &a[2],
+        })
+    }
+    let plain = Activation::Identity;
+    check("instance_norm", &[&[2, 3, 4, 5], &[3], &[3]], |a| {
+        ops::instance_norm(&a[0], scaling(a), 1e-5, plain)
+    });
+    check("layer_norm_vector", &[&[3, 7], &[7], &[7]], |a| {
+        ops::layer_norm(&a[0], 7, scaling(a), 1e-5, plain)
+    });
+    let image: &[usize] = &[3, 4, 5];
+    check("layer_norm_image", &[&[2, 3, 4, 5], image, image], |a| {
+        ops::layer_norm(&a[0], image, scaling(a), 1e-5, plain)
+    });
+    check("group_norm", &[&[2, 6, 3, 5], &[6], &[6]], |a| {
+        ops::group_norm(&a[0], 3, scaling(a), 1e-5, plain)
+    });
+}
+
+#[test]
 fn activations_agree_with_pytorch() {
     let shapes: &[&[usize]] = &[&[3, 5]];
-    check("relu", shapes, |a| ops::relu(&(&a[0] * 4.0)?));
+    check("relu", shapes, |a| ops::relu(&a[0].affine(4.0, 0.0)?));
     check("leaky_relu", shapes, |a| {
-        ops::leaky_relu(&(&a[0] * 4.0)?, 0.2)
+        ops::leaky_relu(&a[0].affine(4.0, 0.0)?, 0.2)
     });
-    check("tanh", shapes, |a| ops::tanh(&(&a[0] * 4.0)?));
-    check("sigmoid", shapes, |a| ops::sigmoid(&(&a[0] * 4.0)?));
-    check("softmax", shapes, |a| ops::softmax(&(&a[0] * 4.0)?));
-    check("log_softmax", shapes, |a| ops::log_softmax(&(&a[0] * 4.0)?));
+    check("tanh", shapes, |a| ops::tanh(&a[0].affine(4.0, 0.0)?));
+    check("sigmoid", shapes, |a| ops::sigmoid(&a[0].affine(4.0, 0.0)?));
+    check("softmax", shapes, |a| ops::softmax(&a[0].affine(4.0, 0.0)?));
+    check("log_softmax", shapes, |a| {
+        ops::log_softmax(&a[0].affine(4.0, 0.0)?)
+    });
 }
 
 #[test]
 fn losses_agree_with_pytorch() {
     check("bce_with_logits", &[&[3, 4]], |a| {
         let targets = numbers(2, &[3, 4]).affine(0.5, 0.5)?;
-        ops::bce_with_logits(&(&a[0] * 30.0)?, &targets)
+        ops::bce_with_logits(&a[0].affine(30.0, 0.0)?, &targets.into())
     });
     check("cross_entropy", &[&[3, 4]], |a| {
         let classes = Tensor::new(&[0_u32, 3, 1], &Device::Cpu)?;
-        ops::cross_entropy(&(&a[0] * 4.0)?, &classes)
+        ops::cross_entropy(&a[0].affine(4.0, 0.0)?, &classes)
     });
 }

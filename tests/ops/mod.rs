@@ -1,18 +1,23 @@
-//! Operations: their values against the references, their derivatives against differences, and the
-//! independence of both from the number of threads.
+//! Operations: their values against other computations of the same, their derivatives against differences,
+//! and the independence of both from the number of threads.
 
 mod conv;
+mod derivatives;
+mod fallback;
 mod golden;
 mod math;
-mod second_order;
+mod norm;
 mod threads;
 mod values;
 
-use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Shape, Tensor};
+use retake::autograd::{Value, backward};
 use retake::rng::Stream;
 
+pub use derivatives::{check_derivatives, check_gradients};
+
 /// Standard normal numbers of a shape, from a named stream.
-fn normal(purpose: &str, shape: impl Into<candle_core::Shape>, dtype: DType) -> Tensor {
+pub fn normal(purpose: &str, shape: impl Into<Shape>, dtype: DType) -> Tensor {
     let shape = shape.into();
     let mut stream = Stream::new(1, purpose, 0);
     let values: Vec<f64> = (0..shape.elem_count()).map(|_| stream.normal()).collect();
@@ -21,7 +26,8 @@ fn normal(purpose: &str, shape: impl Into<candle_core::Shape>, dtype: DType) -> 
         .unwrap()
 }
 
-fn values(tensor: &Tensor) -> Vec<f64> {
+/// The elements in row-major order.
+pub fn values(tensor: &Tensor) -> Vec<f64> {
     tensor
         .flatten_all()
         .and_then(|tensor| tensor.to_dtype(DType::F64))
@@ -29,9 +35,29 @@ fn values(tensor: &Tensor) -> Vec<f64> {
         .unwrap()
 }
 
+/// The number that a scalar holds.
+pub fn number(scalar: &Value) -> f64 {
+    values(scalar.tensor())[0]
+}
+
+/// Variables of these tensors.
+pub fn variables(tensors: &[Tensor]) -> Vec<Value> {
+    tensors.iter().cloned().map(Value::variable).collect()
+}
+
+/// The gradients of a scalar in variables that all take part in it. Consumes its graph.
+#[track_caller]
+pub fn gradients(scalar: Value, of: &[Value]) -> Vec<Tensor> {
+    let of: Vec<&Value> = of.iter().collect();
+    let gradients = backward(scalar, &of).unwrap();
+    let each = gradients.into_iter().enumerate();
+    each.map(|(at, gradient)| gradient.unwrap_or_else(|| panic!("variable {at} takes no part")))
+        .collect()
+}
+
 /// Two tensors of one shape agree to `tolerance`, relative to the largest element.
 #[track_caller]
-fn assert_close(actual: &Tensor, expected: &Tensor, tolerance: f64) {
+pub fn assert_close(actual: &Tensor, expected: &Tensor, tolerance: f64) {
     assert_eq!(actual.dims(), expected.dims());
     let (actual, expected) = (values(actual), values(expected));
     let scale = expected
@@ -42,51 +68,5 @@ fn assert_close(actual: &Tensor, expected: &Tensor, tolerance: f64) {
             (a - e).abs() <= tolerance * scale,
             "element {at}: {a}, expected {e}"
         );
-    }
-}
-
-/// Checks the gradients of Σ `function`(arguments) · weights, with fixed weights, in every element of
-/// every argument (f64), against central differences.
-#[track_caller]
-fn check_gradients(arguments: &[Tensor], function: impl Fn(&[Tensor]) -> Result<Tensor>) {
-    const STEP: f64 = 1e-5;
-    let scalar = |arguments: &[Tensor]| -> Result<Tensor> {
-        let result = function(arguments)?;
-        let weights = normal("weights", result.shape().clone(), DType::F64);
-        result.mul(&weights)?.sum_all()
-    };
-    let variables: Vec<Var> = arguments
-        .iter()
-        .map(|x| Var::from_tensor(x).unwrap())
-        .collect();
-    let tracked: Vec<Tensor> = variables
-        .iter()
-        .map(|var| var.as_tensor().clone())
-        .collect();
-    let gradients = scalar(&tracked).unwrap().backward().unwrap();
-    for (number, argument) in arguments.iter().enumerate() {
-        let gradient = gradients
-            .get(&tracked[number])
-            .expect("a tracked argument has a gradient");
-        assert_eq!(gradient.dims(), argument.dims());
-        let gradient = values(gradient);
-        let base = values(argument);
-        for at in 0..base.len() {
-            let moved = |by: f64| {
-                let mut values = base.clone();
-                values[at] += by;
-                let mut arguments = arguments.to_vec();
-                arguments[number] =
-                    Tensor::from_vec(values, argument.shape(), &Device::Cpu).unwrap();
-                scalar(&arguments).unwrap().to_scalar::<f64>().unwrap()
-            };
-            let difference = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
-            let error = (gradient[at] - difference).abs();
-            assert!(
-                error <= 1e-6 * difference.abs().max(1.0),
-                "argument {number}, element {at}: {}, by differences {difference}",
-                gradient[at]
-            );
-        }
     }
 }

@@ -1,21 +1,22 @@
 //! Results do not depend on the number of threads.
 
-use candle_core::{DType, Result, Tensor, Var};
-use retake::ops::{self, Conv, Padding};
+use candle_core::{DType, Result};
+use retake::autograd::Value;
+use retake::ops::{self, Activation, Conv, Padding};
 
-use super::normal;
+use super::{gradients, normal};
 
 /// A small network with every kind of operation: the bits of its loss and of all gradients.
 fn step() -> Result<Vec<u32>> {
     let var =
-        |name: &str, shape: &[usize]| Var::from_tensor(&normal(name, shape.to_vec(), DType::F32));
-    let x = var("x", &[13, 3, 18, 18])?;
-    let down = var("down", &[24, 3, 4, 4])?;
-    let up = var("up", &[24, 20, 4, 4])?;
-    let grouped = var("grouped", &[40, 10, 3, 3])?;
-    let bias = var("bias", &[40])?;
-    let (gamma, beta) = (var("gamma", &[24])?, var("beta", &[24])?);
-    let head = var("head", &[300, 40 * 9 * 9])?;
+        |name: &str, shape: &[usize]| Value::variable(normal(name, shape.to_vec(), DType::F32));
+    let x = var("x", &[13, 3, 18, 18]);
+    let down = var("down", &[24, 3, 4, 4]);
+    let up = var("up", &[24, 20, 4, 4]);
+    let grouped = var("grouped", &[40, 10, 3, 3]);
+    let bias = var("bias", &[40]);
+    let (gamma, beta) = (var("gamma", &[24]), var("beta", &[24]));
+    let head = var("head", &[300, 40 * 9 * 9]);
     let strided = Conv {
         stride: (2, 2),
         padding: Padding::symmetric(1, 1),
@@ -27,26 +28,24 @@ fn step() -> Result<Vec<u32>> {
         groups: 2,
     };
     let h = ops::conv2d(&x, &down, None, &strided)?;
-    let (h, _) = ops::batch_norm_train(&h, &gamma, &beta, 1e-5)?;
+    let (h, _) = ops::batch_norm_train(&h, &gamma, &beta, 1e-5, Activation::Identity)?;
     let h = ops::leaky_relu(&h, 0.2)?;
     let h = ops::tanh(&ops::conv_transpose2d(&h, &up, None, &strided, (0, 0))?)?;
     let h = ops::relu(&ops::conv2d(&h, &grouped, Some(&bias), &in_groups)?)?;
     let h = ops::max_pool2d(&h, (3, 3), (2, 2), Padding::symmetric(1, 1))?;
-    let h = ops::linear(&h.flatten_from(1)?, &head, None)?;
-    let targets = normal("targets", h.shape().clone(), DType::F32);
-    let loss =
-        ops::bce_with_logits(&(&h * 0.01)?, &targets)?.add(&ops::log_softmax(&h)?.mean_all()?)?;
-    let gradients = loss.backward()?;
-    let mut bits = vec![loss.to_scalar::<f32>()?.to_bits()];
-    for var in [&x, &down, &up, &grouped, &bias, &gamma, &beta, &head] {
-        let gradient: &Tensor = gradients.get(var).expect("every variable takes part");
-        bits.extend(
-            gradient
-                .flatten_all()?
-                .to_vec1::<f32>()?
-                .into_iter()
-                .map(f32::to_bits),
-        );
+    let h = ops::linear(&h.flatten_rows()?, &head, None)?;
+    let targets = normal("targets", h.shape().clone(), DType::F32).into();
+    let loss = ops::bce_with_logits(&h.affine(0.01, 0.0)?, &targets)?
+        .add(&ops::log_softmax(&h)?.mean_all()?)?;
+    let mut tensors = vec![loss.tensor().clone()];
+    tensors.extend(gradients(
+        loss,
+        &[x, down, up, grouped, bias, gamma, beta, head],
+    ));
+    let mut bits = Vec::new();
+    for tensor in tensors {
+        let elements = tensor.flatten_all()?.to_vec1::<f32>()?;
+        bits.extend(elements.into_iter().map(f32::to_bits));
     }
     Ok(bits)
 }

@@ -71,6 +71,104 @@ fn a_sound_stage_has_no_faults() {
     );
 }
 
+/// The written form of a classifier's optimiser: of `with`, what is not the same without an optimiser.
+fn optimiser(constants: &Value) -> Value {
+    let mut with = classifier(1);
+    for (name, value) in constants.as_object().unwrap() {
+        with[name] = value.clone();
+    }
+    let written = serde_json::to_value(config(&with)).unwrap();
+    let read: TrainConfig = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(
+        serde_json::to_value(read).unwrap(),
+        written,
+        "it reads back"
+    );
+    let names = [
+        "alpha",
+        "betas",
+        "centered",
+        "dampening",
+        "eps",
+        "momentum",
+        "nesterov",
+        "optimiser",
+        "weight_decay",
+    ];
+    let there = names
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), written.get(name)?.clone())));
+    Value::Object(there.collect())
+}
+
+#[test]
+fn an_optimiser_is_written_with_its_own_constants() {
+    let adam = json!({"optimiser": "adam", "betas": [0.9, 0.999], "eps": 1e-8});
+    assert_eq!(optimiser(&json!({})), adam);
+    assert_eq!(optimiser(&json!({"weight_decay": 0})), adam);
+    let decay = json!({"optimiser": "adamw", "weight_decay": 0});
+    let adamw =
+        json!({"optimiser": "adamw", "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0});
+    assert_eq!(optimiser(&decay), adamw);
+    assert_eq!(
+        optimiser(&json!({"optimiser": "adamw"}))["weight_decay"],
+        0.01
+    );
+    let rmsprop = json!({"optimiser": "rmsprop", "alpha": 0.99, "eps": 1e-8});
+    assert_eq!(
+        optimiser(&json!({"optimiser": "rmsprop", "centered": false})),
+        rmsprop
+    );
+    let sgd = json!({"optimiser": "sgd", "momentum": 0.9, "nesterov": true});
+    assert_eq!(optimiser(&sgd), sgd);
+    assert_eq!(
+        optimiser(&json!({"optimiser": "sgd", "momentum": 0})),
+        json!({"optimiser": "sgd"})
+    );
+}
+
+#[test]
+fn constants_of_another_optimiser_are_faults() {
+    let found = |constants: Value| {
+        let mut with = gan(1);
+        for (name, value) in constants.as_object().unwrap() {
+            with[name] = value.clone();
+        }
+        faults(&with, known())
+    };
+    let one = |path: &str, message: &str| vec![(path.to_owned(), message.to_owned())];
+    assert_eq!(
+        found(json!({"optimiser": "sgd", "betas": [0.5, 2.0]})),
+        one("betas", "`sgd` takes no `betas`")
+    );
+    assert_eq!(
+        found(json!({"momentum": 0})),
+        one("momentum", "`adam` takes no `momentum`")
+    );
+    assert_eq!(
+        found(json!({"optimiser": "sgd", "nesterov": true})),
+        one(
+            "nesterov",
+            "Nesterov's step needs a momentum, and no dampening"
+        )
+    );
+    assert_eq!(
+        found(json!({"optimiser": "sgd", "dampening": 0.1})),
+        one("dampening", "there is no momentum to dampen")
+    );
+    assert_eq!(
+        found(json!({"optimiser": "rmsprop", "momentum": 1})),
+        one(
+            "momentum",
+            "momentum must be at least 0 and less than 1, not 1"
+        )
+    );
+    assert_eq!(
+        found(json!({"optimiser": "adamw", "weight_decay": -1})),
+        one("weight_decay", "weight decay must be at least 0, not -1")
+    );
+}
+
 #[test]
 fn every_value_out_of_range_is_a_fault_of_its_own() {
     let mut with = gan(0);

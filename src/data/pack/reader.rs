@@ -210,11 +210,19 @@ impl Pack {
     /// Writes the label of image `i` (below [`Pack::len`]) as a one-hot or multi-hot row of 0 and 1.
     /// `out` has one value a class.
     pub fn label_vector(&self, i: usize, out: &mut [f32]) {
-        out.fill(0.0);
-        match self.label(i) {
-            Label::None => {}
-            Label::Class(class) => out[class as usize] = 1.0,
-            Label::Multi(on) => on.into_iter().for_each(|class| out[class as usize] = 1.0),
+        let labels = &self.map[self.labels.clone()];
+        match self.header.schema.labels {
+            LabelKind::None => out.fill(0.0),
+            LabelKind::Class => {
+                out.fill(0.0);
+                out[u32_at(labels, i) as usize] = 1.0;
+            }
+            LabelKind::Multi => {
+                let row = &labels[i * out.len()..(i + 1) * out.len()];
+                for (value, on) in out.iter_mut().zip(row) {
+                    *value = f32::from(u8::from(*on != 0));
+                }
+            }
         }
     }
 

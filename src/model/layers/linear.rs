@@ -43,7 +43,10 @@ impl Layer for Linear {
         let weight = builder.parameter(
             "weight",
             &[out, features],
-            Role::LinearWeight { fan_in: features },
+            Role::LinearWeight {
+                fan_in: features,
+                fan_out: out,
+            },
         )?;
         let bias = Role::Bias { fan_in: features };
         let bias = self

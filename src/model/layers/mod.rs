@@ -10,6 +10,7 @@ mod conv;
 mod conv_transpose;
 mod dropout;
 mod linear;
+mod pixel_shuffle;
 mod pool;
 mod reshape;
 mod residual;
@@ -35,11 +36,12 @@ pub use conv::Conv;
 pub use conv_transpose::ConvTranspose;
 pub use dropout::Dropout;
 pub use linear::Linear;
+pub use pixel_shuffle::PixelShuffle;
 pub use pool::{AvgPool, GlobalAvgPool, MaxPool};
 pub use reshape::{Flatten, Reshape};
 pub use residual::Residual;
 pub use tap::Tap;
-pub use upsample::Upsample;
+pub use upsample::{Upsample, UpsampleMode};
 
 /// Makes [`LayerSpec`] from the list of layers: an enum, its YAML names, its decoder, and the calls passed
 /// on to whichever layer it holds.
@@ -113,6 +115,7 @@ layers! {
     "avg-pool" => AvgPool,
     "global-avg-pool" => GlobalAvgPool,
     "upsample" => Upsample,
+    "pixel-shuffle" => PixelShuffle,
     "flatten" => Flatten,
     "reshape" => Reshape,
     "concat" => Concat,

@@ -4,9 +4,9 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 
 use super::cpu::{self, Epilogue};
 use super::geometry::Geometry;
-use super::{forward, reference, weight_gradient};
+use super::{forward, has_kernel, reference, weight_gradient};
 use crate::autograd::Value;
-use crate::ops::dispatch::{by_type, elements, has_kernel};
+use crate::ops::dispatch::{by_type, elements};
 
 /// The image of `map` and `weight`, of the shapes in `geometry`.
 pub(super) fn apply(map: &Value, weight: &Value, geometry: Geometry) -> Result<Value> {
@@ -46,5 +46,16 @@ impl CustomOp2 for DataGradient {
             let image = cpu::data_gradient::run::<T>(&self.0, elements(map, map_layout)?, elements(weight, weight_layout)?, Epilogue::NONE);
             Ok((candle_core::WithDType::to_cpu_storage_owned(image), self.0.image_shape().into()))
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        map: &candle_core::CudaStorage,
+        map_layout: &Layout,
+        weight: &candle_core::CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::data_gradient(&self.0, (map, map_layout), (weight, weight_layout))
     }
 }

@@ -4,9 +4,9 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 
 use super::cpu::{self, Epilogue};
 use super::geometry::Geometry;
-use super::{data_gradient, reference, weight_gradient};
+use super::{data_gradient, has_kernel, reference, weight_gradient};
 use crate::autograd::Value;
-use crate::ops::dispatch::{by_type, elements, has_kernel};
+use crate::ops::dispatch::{by_type, elements};
 
 /// The map of `image` and `weight`, of the shapes in `geometry`.
 pub(super) fn apply(image: &Value, weight: &Value, geometry: Geometry) -> Result<Value> {
@@ -46,5 +46,16 @@ impl CustomOp2 for Forward {
             let map = cpu::forward::run::<T>(&self.0, elements(image, image_layout)?, elements(weight, weight_layout)?, Epilogue::NONE);
             Ok((candle_core::WithDType::to_cpu_storage_owned(map), self.0.map_shape().into()))
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        image: &candle_core::CudaStorage,
+        image_layout: &Layout,
+        weight: &candle_core::CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::forward(&self.0, (image, image_layout), (weight, weight_layout))
     }
 }

@@ -50,7 +50,7 @@ impl Default for Conv {
 
 /// Shapes of a convolution from an image (N, groups · c, h, w) to a map (N, groups · o, oh, ow).
 /// A transposed convolution is described by the convolution whose data gradient it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Geometry {
     pub samples: usize,
     pub groups: usize,

@@ -4,17 +4,20 @@
 //! transposed convolution) and [`weight_gradient`]. Any order of differentiation works.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod data_gradient;
 mod forward;
 mod geometry;
 pub(super) mod reference;
 mod weight_gradient;
 
-use candle_core::Result;
+use candle_core::{DType, Result, Tensor};
 
 pub use geometry::{Conv, Padding};
 
 use super::bias::add_bias;
+use super::dispatch;
 use crate::autograd::Value;
 use geometry::Geometry;
 
@@ -59,4 +62,10 @@ pub fn conv_transpose2d(
         data_gradient::apply(x, weight, geometry)?
     };
     add_bias(y, bias)
+}
+
+/// Whether the three operations apply to `x`; where they do not, the reference does.
+fn has_kernel(x: &Tensor) -> bool {
+    let cuda_types = [DType::F32, DType::F64, DType::F16, DType::BF16];
+    dispatch::has_kernel(x) || (x.device().is_cuda() && cuda_types.contains(&x.dtype()))
 }

@@ -4,9 +4,9 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 
 use super::geometry::Geometry;
-use super::{cpu, data_gradient, forward, reference};
+use super::{cpu, data_gradient, forward, has_kernel, reference};
 use crate::autograd::Value;
-use crate::ops::dispatch::{by_type, elements, has_kernel};
+use crate::ops::dispatch::{by_type, elements};
 
 /// The weight gradient of `image` and the gradient `map` of its map, of the shapes in `geometry`.
 pub(super) fn apply(image: &Value, map: &Value, geometry: Geometry) -> Result<Value> {
@@ -46,5 +46,16 @@ impl CustomOp2 for WeightGradient {
             let weight = cpu::weight_gradient::run::<T>(&self.0, elements(image, image_layout)?, elements(map, map_layout)?);
             Ok((candle_core::WithDType::to_cpu_storage_owned(weight), self.0.weight_shape().into()))
         })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        image: &candle_core::CudaStorage,
+        image_layout: &Layout,
+        map: &candle_core::CudaStorage,
+        map_layout: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        super::cuda::weight_gradient(&self.0, (image, image_layout), (map, map_layout))
     }
 }

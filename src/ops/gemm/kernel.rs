@@ -9,7 +9,6 @@
 //! instruction set: they all give the same bits.
 #![expect(
     unsafe_code,
-    clippy::inline_always,
     reason = "pointers into operands that `Kernels::run` has checked; inlined into functions that have the instruction set"
 )]
 

@@ -1,6 +1,6 @@
 //! The largest element of each window.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
 use super::reference;
 use super::windows::Windows;
@@ -8,31 +8,81 @@ use crate::autograd::Value;
 use crate::ops::dispatch::{by_type, elements, has_kernel};
 use crate::ops::real::Real;
 
-/// From each window of `values`, the element at the place where the window of `key` is largest.
-pub(super) fn pick(key: &Tensor, values: &Value, windows: Windows) -> Result<Value> {
-    let picked = if has_kernel(key) {
-        let values = values.tensor().contiguous()?;
-        key.apply_op2_no_bwd(&values, &Pick(windows))?
+/// The largest element of each window of `x`.
+pub(super) fn max(x: &Value, windows: Windows) -> Result<Value> {
+    let winners = if has_kernel(x.tensor()) {
+        x.tensor()
+            .contiguous()?
+            .apply_op1_no_bwd(&Winners(windows))?
     } else {
-        reference::pick(key, values.tensor(), &windows)?
+        reference::winners(x.tensor(), &windows)?
     };
-    let key = key.clone();
-    Ok(Value::record(picked, &[values], move |back| {
-        Ok(vec![Some(put(&key, back.gradient(), windows)?)])
+    pick(x, &winners, windows)
+}
+
+/// From each window of `image`, the pixel that `winners` (N, C, OH, OW) names by its place in its plane.
+fn pick(image: &Value, winners: &Tensor, windows: Windows) -> Result<Value> {
+    let map = if has_kernel(image.tensor()) {
+        let image = image.tensor().contiguous()?;
+        image.apply_op2_no_bwd(winners, &Pick(windows))?
+    } else {
+        reference::pick(image.tensor(), winners, &windows)?
+    };
+    let winners = winners.clone();
+    Ok(Value::record(map, &[image], move |back| {
+        Ok(vec![Some(put(back.gradient(), &winners, windows)?)])
     }))
 }
 
-/// The adjoint of [`pick`]: each element of `map` added to where the window of `key` is largest.
-fn put(key: &Tensor, map: &Value, windows: Windows) -> Result<Value> {
-    let image = if has_kernel(key) {
-        key.apply_op2_no_bwd(&map.tensor().contiguous()?, &Put(windows))?
+/// The adjoint of [`pick`]: each element of `map` added to the pixel that won.
+fn put(map: &Value, winners: &Tensor, windows: Windows) -> Result<Value> {
+    let image = if has_kernel(map.tensor()) {
+        let map = map.tensor().contiguous()?;
+        map.apply_op2_no_bwd(winners, &Put(windows))?
     } else {
-        reference::put(key, map.tensor(), &windows)?
+        reference::put(map.tensor(), winners, &windows)?
     };
-    let key = key.clone();
+    let winners = winners.clone();
     Ok(Value::record(image, &[map], move |back| {
-        Ok(vec![Some(pick(&key, back.gradient(), windows)?)])
+        Ok(vec![Some(pick(back.gradient(), &winners, windows)?)])
     }))
+}
+
+/// The place of each window's largest element in its plane: (N, C, OH, OW) of `u32`.
+struct Winners(Windows);
+
+impl CustomOp1 for Winners {
+    fn name(&self) -> &'static str {
+        "max-pool2d-winners"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (pixels, width) = (self.0.pixels(), self.0.image.3);
+        by_type!(self.name(), x, T => {
+            let x: &[T] = elements(x, layout)?;
+            let winners = self.0.planewise(self.0.positions(), |winners, plane| {
+                let x = &x[plane * pixels..(plane + 1) * pixels];
+                self.0.each(|position, rows, columns| {
+                    let mut best = rows.start * width + columns.start;
+                    for row in rows {
+                        for pixel in row * width + columns.start..row * width + columns.end {
+                            if is_larger(x[pixel], x[best]) {
+                                best = pixel;
+                            }
+                        }
+                    }
+                    winners[position] = best as u32;
+                });
+            });
+            Ok((CpuStorage::U32(winners), self.0.map.into()))
+        })
+    }
+}
+
+/// Whether `a` wins over `b`, which came first. NaN counts as largest.
+fn is_larger<T: Real>(a: T, b: T) -> bool {
+    let is_nan = |x: T| x.partial_cmp(&x).is_none();
+    a > b || (is_nan(a) && !is_nan(b))
 }
 
 struct Pick(Windows);
@@ -44,20 +94,23 @@ impl CustomOp2 for Pick {
 
     fn cpu_fwd(
         &self,
-        key: &CpuStorage,
-        key_layout: &Layout,
-        values: &CpuStorage,
-        values_layout: &Layout,
+        image: &CpuStorage,
+        image_layout: &Layout,
+        winners: &CpuStorage,
+        winners_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let pixels = self.0.pixels();
-        by_type!(self.name(), key, T => {
-            let (key, values): (&[T], &[T]) = (elements(key, key_layout)?, elements(values, values_layout)?);
-            let picked = self.0.planewise(self.0.positions(), |out, plane| {
-                let span = plane * pixels..(plane + 1) * pixels;
-                let values = &values[span.clone()];
-                each_largest(&self.0, &key[span], |position, pixel| out[position] = values[pixel]);
+        let (pixels, positions) = (self.0.pixels(), self.0.positions());
+        let winners: &[u32] = elements(winners, winners_layout)?;
+        by_type!(self.name(), image, T => {
+            let image: &[T] = elements(image, image_layout)?;
+            let map = self.0.planewise(positions, |map: &mut [T], plane| {
+                let image = &image[plane * pixels..(plane + 1) * pixels];
+                let winners = &winners[plane * positions..];
+                for (map, &winner) in map.iter_mut().zip(winners) {
+                    *map = image[winner as usize];
+                }
             });
-            Ok((T::to_cpu_storage_owned(picked), self.0.map.into()))
+            Ok((T::to_cpu_storage_owned(map), self.0.map.into()))
         })
     }
 }
@@ -71,38 +124,22 @@ impl CustomOp2 for Put {
 
     fn cpu_fwd(
         &self,
-        key: &CpuStorage,
-        key_layout: &Layout,
         map: &CpuStorage,
         map_layout: &Layout,
+        winners: &CpuStorage,
+        winners_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (pixels, positions) = (self.0.pixels(), self.0.positions());
-        by_type!(self.name(), key, T => {
-            let (key, map): (&[T], &[T]) = (elements(key, key_layout)?, elements(map, map_layout)?);
-            let image = self.0.planewise(pixels, |out, plane| {
-                let map = &map[plane * positions..(plane + 1) * positions];
-                let key = &key[plane * pixels..(plane + 1) * pixels];
-                each_largest(&self.0, key, |position, pixel| out[pixel] += map[position]);
+        let winners: &[u32] = elements(winners, winners_layout)?;
+        by_type!(self.name(), map, T => {
+            let map: &[T] = elements(map, map_layout)?;
+            let image = self.0.planewise(pixels, |image: &mut [T], plane| {
+                let plane = plane * positions..(plane + 1) * positions;
+                for (&value, &winner) in map[plane.clone()].iter().zip(&winners[plane]) {
+                    image[winner as usize] += value;
+                }
             });
             Ok((T::to_cpu_storage_owned(image), self.0.image.into()))
         })
     }
-}
-
-/// Calls `f`(map pixel, image pixel of the largest element) for each window of one plane.
-fn each_largest<T: Real>(windows: &Windows, plane: &[T], mut f: impl FnMut(usize, usize)) {
-    windows.each(|position, rows, columns| {
-        let mut best = rows.start * windows.image.3 + columns.start;
-        for row in rows {
-            for pixel in row * windows.image.3 + columns.start..row * windows.image.3 + columns.end
-            {
-                let (value, largest) = (plane[pixel], plane[best]);
-                let is_nan = value.partial_cmp(&value).is_none();
-                if value > largest || (is_nan && largest.partial_cmp(&largest).is_some()) {
-                    best = pixel;
-                }
-            }
-        }
-        f(position, best);
-    });
 }

@@ -21,8 +21,7 @@ pub fn max_pool2d(
     stride: (usize, usize),
     padding: Padding,
 ) -> Result<Value> {
-    let windows = Windows::new(x.tensor(), kernel, stride, padding)?;
-    max::pick(&x.tensor().contiguous()?, x, windows)
+    max::max(x, Windows::new(x.tensor(), kernel, stride, padding)?)
 }
 
 /// The mean of each window of `x` (N, C, H, W), zeros of the padding counted.

@@ -1,81 +1,102 @@
-//! Pools as running sums and maxima over kernel elements: any device and type.
+//! Pools composed of candle's operations on whole tensors: any device and type.
 
 use candle_core::{Result, Tensor};
 
 use super::windows::Windows;
 
-/// See [`pick`](super::max::pick).
-pub(super) fn pick(key: &Tensor, values: &Tensor, windows: &Windows) -> Result<Tensor> {
-    let values = windows.pad(values, 0.0)?;
-    let mut picked: Option<Tensor> = None;
-    first_largest(key, windows, |tap, largest| {
-        let here = windows.seen(&values, tap)?;
-        picked = Some(match picked.take() {
-            None => here,
-            Some(picked) => largest.where_cond(&here, &picked)?,
+/// See [`Winners`](super::max).
+pub(super) fn winners(x: &Tensor, windows: &Windows) -> Result<Tensor> {
+    let (_, _, h, w) = windows.image;
+    let mut best: Option<(Tensor, Tensor)> = None;
+    for tap in windows.taps() {
+        // A window's pixel nearest to an element in the padding stands for it: that changes no maximum.
+        let rows = nearest(tap.0, windows.stride.0, windows.origin.0, windows.map.2, h);
+        let columns = nearest(tap.1, windows.stride.1, windows.origin.1, windows.map.3, w);
+        let places: Vec<u32> = rows
+            .iter()
+            .flat_map(|row| columns.iter().map(move |column| row * w as u32 + column))
+            .collect();
+        let places = Tensor::from_vec(places, (1, 1, windows.map.2, windows.map.3), x.device())?
+            .broadcast_as(windows.map)?
+            .contiguous()?;
+        let here = x
+            .index_select(&Tensor::new(rows, x.device())?, 2)?
+            .index_select(&Tensor::new(columns, x.device())?, 3)?;
+        best = Some(match best {
+            None => (here, places),
+            Some((largest, winners)) => {
+                // NaN counts as largest.
+                let larger = here.gt(&largest)?.add(&here.ne(&here)?)?;
+                (
+                    larger.where_cond(&here, &largest)?,
+                    larger.where_cond(&places, &winners)?,
+                )
+            }
         });
-        Ok(())
-    })?;
-    picked.ok_or_else(|| candle_core::Error::msg("a pool's kernel is not empty"))
+    }
+    best.map(|(_, winners)| winners)
+        .ok_or_else(|| candle_core::Error::msg("internal: a pool's kernel is empty"))
 }
 
-/// See [`put`](super::max::put).
-pub(super) fn put(key: &Tensor, map: &Tensor, windows: &Windows) -> Result<Tensor> {
-    // Which kernel element won, as a number per window.
-    let mut winner = map.zeros_like()?;
-    first_largest(key, windows, |tap, largest| {
-        let number = winner
-            .ones_like()?
-            .affine((tap.0 * windows.kernel.1 + tap.1) as f64, 0.0)?;
-        winner = largest.where_cond(&number, &winner)?;
-        Ok(())
-    })?;
-    windows.scatter(map, |tap, map| {
-        let number = winner
-            .ones_like()?
-            .affine((tap.0 * windows.kernel.1 + tap.1) as f64, 0.0)?;
-        winner.eq(&number)?.where_cond(map, &map.zeros_like()?)
-    })
+/// See [`pick`](super::max).
+pub(super) fn pick(image: &Tensor, winners: &Tensor, windows: &Windows) -> Result<Tensor> {
+    let image = image.flatten_from(2)?.contiguous()?;
+    image
+        .gather(&winners.flatten_from(2)?, 2)?
+        .reshape(windows.map)
+}
+
+/// See [`put`](super::max).
+pub(super) fn put(map: &Tensor, winners: &Tensor, windows: &Windows) -> Result<Tensor> {
+    let (n, c, h, w) = windows.image;
+    let map = map.flatten_from(2)?.contiguous()?;
+    Tensor::zeros((n, c, h * w), map.dtype(), map.device())?
+        .scatter_add(&winners.flatten_from(2)?, &map, 2)?
+        .reshape(windows.image)
 }
 
 /// See [`mean`](super::mean::mean).
 pub(super) fn mean(x: &Tensor, windows: &Windows) -> Result<Tensor> {
-    let x = windows.pad(x, 0.0)?;
-    let mut sum = windows.seen(&x, (0, 0))?;
-    for tap in windows.taps().skip(1) {
-        sum = (sum + windows.seen(&x, tap)?)?;
+    let (height, width) = windows.padded();
+    let padded = x
+        .pad_with_zeros(
+            2,
+            windows.origin.0,
+            height - windows.origin.0 - windows.image.2,
+        )?
+        .pad_with_zeros(
+            3,
+            windows.origin.1,
+            width - windows.origin.1 - windows.image.3,
+        )?;
+    let mut sum = Tensor::zeros(windows.map, x.dtype(), x.device())?;
+    for tap in windows.taps() {
+        let rows = at(tap.0, windows.stride.0, windows.map.2, x)?;
+        let columns = at(tap.1, windows.stride.1, windows.map.3, x)?;
+        sum = (sum + padded.index_select(&rows, 2)?.index_select(&columns, 3)?)?;
     }
     sum / (windows.kernel.0 * windows.kernel.1) as f64
 }
 
 /// See [`spread`](super::mean::spread).
 pub(super) fn spread(map: &Tensor, windows: &Windows) -> Result<Tensor> {
-    let share = (map / (windows.kernel.0 * windows.kernel.1) as f64)?;
-    windows.scatter(&share, |_, share| Ok(share.clone()))
-}
-
-/// Calls `f`(kernel element, where it is larger than those before it) for every kernel element.
-fn first_largest(
-    key: &Tensor,
-    windows: &Windows,
-    mut f: impl FnMut((usize, usize), &Tensor) -> Result<()>,
-) -> Result<()> {
-    // As small as the smaller type allows.
-    let key = windows.pad(key, f64::from(f32::MIN))?;
-    let mut best: Option<Tensor> = None;
+    let share = (map / (windows.kernel.0 * windows.kernel.1) as f64)?.contiguous()?;
+    let (samples, channels, ..) = windows.image;
+    let (height, width) = windows.padded();
+    let zeros = |height, width| {
+        let shape = (samples, channels, height, width);
+        Tensor::zeros(shape, map.dtype(), map.device())
+    };
+    let mut image = zeros(height, width)?;
     for tap in windows.taps() {
-        let here = windows.seen(&key, tap)?;
-        let largest = match &best {
-            None => here.eq(&here)?,
-            Some(best) => here.gt(best)?,
-        };
-        f(tap, &largest)?;
-        best = Some(match best {
-            None => here,
-            Some(best) => largest.where_cond(&here, &best)?,
-        });
+        let rows = at(tap.0, windows.stride.0, windows.map.2, map)?;
+        let columns = at(tap.1, windows.stride.1, windows.map.3, map)?;
+        let tall = zeros(height, windows.map.3)?.index_add(&rows, &share, 2)?;
+        image = image.index_add(&columns, &tall, 3)?;
     }
-    Ok(())
+    image
+        .narrow(2, windows.origin.0, windows.image.2)?
+        .narrow(3, windows.origin.1, windows.image.3)
 }
 
 impl Windows {
@@ -84,60 +105,25 @@ impl Windows {
         (0..height).flat_map(move |i| (0..width).map(move |j| (i, j)))
     }
 
+    /// Height and width of the image with the padding that windows see.
     fn padded(&self) -> (usize, usize) {
         (
             ((self.map.2 - 1) * self.stride.0 + self.kernel.0).max(self.origin.0 + self.image.2),
             ((self.map.3 - 1) * self.stride.1 + self.kernel.1).max(self.origin.1 + self.image.3),
         )
     }
-
-    /// `x` with `value` around it.
-    fn pad(&self, x: &Tensor, value: f64) -> Result<Tensor> {
-        let (height, width) = self.padded();
-        let padded = |x: &Tensor| {
-            x.pad_with_zeros(2, self.origin.0, height - self.origin.0 - self.image.2)?
-                .pad_with_zeros(3, self.origin.1, width - self.origin.1 - self.image.3)
-        };
-        let around = padded(&x.ones_like()?)?.affine(-value, value)?;
-        padded(x)?.add(&around)
-    }
-
-    /// What a kernel element of each window sees of the padded image.
-    fn seen(&self, padded: &Tensor, tap: (usize, usize)) -> Result<Tensor> {
-        padded
-            .index_select(&at(tap.0, self.stride.0, self.map.2, padded)?, 2)?
-            .index_select(&at(tap.1, self.stride.1, self.map.3, padded)?, 3)
-    }
-
-    /// The sum over kernel elements of `term`(element, map), each added to the pixels that the element sees.
-    fn scatter(
-        &self,
-        map: &Tensor,
-        term: impl Fn((usize, usize), &Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let (samples, channels, ..) = self.image;
-        let (height, width) = self.padded();
-        let zeros = |height, width| {
-            Tensor::zeros(
-                (samples, channels, height, width),
-                map.dtype(),
-                map.device(),
-            )
-        };
-        let mut image = zeros(height, width)?;
-        for tap in self.taps() {
-            let rows = at(tap.0, self.stride.0, self.map.2, map)?;
-            let columns = at(tap.1, self.stride.1, self.map.3, map)?;
-            let tall = zeros(height, self.map.3)?.index_add(&rows, &term(tap, map)?, 2)?;
-            image = image.index_add(&columns, &tall, 3)?;
-        }
-        image
-            .narrow(2, self.origin.0, self.image.2)?
-            .narrow(3, self.origin.1, self.image.3)
-    }
 }
 
-/// The pixels that element `offset` of each of `count` windows sees.
+/// The rows or columns of an image of `extent` nearest to what element `offset` of each of `count` windows
+/// sees.
+fn nearest(offset: usize, stride: usize, origin: usize, count: usize, extent: usize) -> Vec<u32> {
+    let place = |window: usize| (window * stride + offset).saturating_sub(origin);
+    (0..count)
+        .map(|window| place(window).min(extent - 1) as u32)
+        .collect()
+}
+
+/// What element `offset` of each of `count` windows sees of the padded image.
 fn at(offset: usize, stride: usize, count: usize, like: &Tensor) -> Result<Tensor> {
     let pixels: Vec<u32> = (0..count).map(|k| (k * stride + offset) as u32).collect();
     Tensor::new(pixels, like.device())

@@ -4,7 +4,6 @@ use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use crate::ops::Padding;
-use crate::ops::real::Real;
 
 /// Where the windows of a pool lie.
 #[derive(Debug, Clone, Copy)]
@@ -94,12 +93,12 @@ impl Windows {
     }
 
     /// One parallel task per plane: `f`(plane of the result, plane number).
-    pub(super) fn planewise<T: Real>(
+    pub(super) fn planewise<T: Clone + Default + Send>(
         &self,
         size: usize,
         f: impl Fn(&mut [T], usize) + Sync,
     ) -> Vec<T> {
-        let mut out = vec![T::ZERO; self.planes() * size];
+        let mut out = vec![T::default(); self.planes() * size];
         out.par_chunks_mut(size)
             .enumerate()
             .for_each(|(plane, out)| f(out, plane));

@@ -54,6 +54,29 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
             config.task.name()
         ),
     );
+    let penalised = config.loss == LossName::WganGp;
+    for (path, given) in [
+        ("gradient_penalty", config.gradient_penalty.is_some()),
+        ("critic_steps", config.critic_steps.is_some()),
+    ] {
+        require(
+            penalised || !given,
+            path,
+            "means something for `loss: wgan-gp` only".to_owned(),
+        );
+    }
+    require(
+        config
+            .gradient_penalty
+            .is_none_or(|weight| weight.is_finite() && weight > 0.0),
+        "gradient_penalty",
+        "the weight of the gradient penalty must be greater than 0".to_owned(),
+    );
+    require(
+        config.critic_steps != Some(0),
+        "critic_steps",
+        at_least_one("the number of discriminator steps"),
+    );
     let networks = config.task.networks();
     for (network, &rate) in &config.lr {
         let known = networks.contains(&network.as_str());
@@ -73,18 +96,7 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
             format!("a learning rate must be greater than 0, not {rate}"),
         );
     }
-    for (index, beta) in [config.betas.0, config.betas.1].into_iter().enumerate() {
-        require(
-            (0.0..1.0).contains(&beta),
-            &format!("betas.{index}"),
-            format!("a decay rate must be at least 0 and less than 1, not {beta}"),
-        );
-    }
-    require(
-        config.eps.is_finite() && config.eps > 0.0,
-        "eps",
-        format!("must be greater than 0, not {}", config.eps),
-    );
+    faults.extend(config.constants.faults(config.optimiser));
     let fits = match config.task {
         TaskName::Gan => config.loss.gan().is_some(),
         TaskName::Classifier => {
@@ -94,7 +106,15 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
             )
         }
     };
-    require(fits, "loss", "no loss of a GAN: expected bce".to_owned());
+    if !fits {
+        let message = match config.task {
+            TaskName::Gan => "no loss of a GAN: expected bce or wgan-gp",
+            TaskName::Classifier => {
+                "no loss of a classifier: expected by-labels, bce or cross-entropy"
+            }
+        };
+        faults.push(Fault::at("loss", message));
+    }
     faults
 }
 

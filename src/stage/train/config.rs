@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Serialize};
 
+use super::optimiser::{Constants, OptimiserName};
 use crate::loss::GanLoss;
 use crate::model::{Init, ModelRef};
 use crate::train::OptimiserSpec;
@@ -22,6 +23,12 @@ pub struct TrainConfig {
     pub model: ModelRef,
     /// what they minimise
     pub loss: LossName,
+    /// weight of the gradient penalty; of losses that have one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_penalty: Option<f64>,
+    /// discriminator steps for every generator step; of losses with a critic
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critic_steps: Option<u64>,
     /// how often every image is seen
     pub epochs: u64,
     /// epochs between two checkpoints
@@ -34,10 +41,9 @@ pub struct TrainConfig {
     pub optimiser: OptimiserName,
     /// learning rate by network
     pub lr: BTreeMap<String, f64>,
-    /// decay rates of Adam's moments
-    pub betas: (f64, f64),
-    /// added to Adam's denominator
-    pub eps: f64,
+    /// the optimiser's other constants
+    #[serde(flatten)]
+    pub constants: Constants,
     /// what parameters start from
     pub init: Init,
     /// length of the noise vector z; of generators only
@@ -85,6 +91,8 @@ pub enum LossName {
     Bce,
     /// Softmax cross-entropy, for exactly one label an image. Classifiers.
     CrossEntropy,
+    /// Wasserstein distance with gradient penalty (Gulrajani et al. 2017). GANs.
+    WganGp,
 }
 
 impl LossName {
@@ -92,18 +100,10 @@ impl LossName {
     pub const fn gan(self) -> Option<GanLoss> {
         match self {
             Self::Bce => Some(GanLoss::Bce),
+            Self::WganGp => Some(GanLoss::Wasserstein),
             Self::ByLabels | Self::CrossEntropy => None,
         }
     }
-}
-
-/// A rule of parameter updates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimiserName {
-    /// Kingma & Ba 2015, as `PyTorch` defines it
-    #[default]
-    Adam,
 }
 
 /// A number format.
@@ -118,12 +118,7 @@ pub enum Precision {
 impl TrainConfig {
     /// The optimiser with its constants.
     pub(super) fn optimiser(&self) -> OptimiserSpec {
-        match self.optimiser {
-            OptimiserName::Adam => OptimiserSpec::Adam {
-                betas: self.betas,
-                eps: self.eps,
-            },
-        }
+        self.constants.spec(self.optimiser)
     }
 }
 
@@ -137,6 +132,10 @@ struct Written {
     model: ModelRef,
     /// What they minimise. Default: `bce` for a GAN, `by-labels` for a classifier.
     loss: Option<LossName>,
+    /// Weight of the gradient penalty in the discriminator's loss, greater than 0; of `wgan-gp`. Default 10.
+    gradient_penalty: Option<f64>,
+    /// Discriminator steps for every generator step, at least 1; of `wgan-gp`. Default 5.
+    critic_steps: Option<u64>,
     /// How often every image is seen, at least 1.
     epochs: u64,
     /// Epochs between two checkpoints, at least 1; the last epoch always has one. Default 1.
@@ -150,12 +149,26 @@ struct Written {
     #[serde(default)]
     optimiser: OptimiserName,
     /// Learning rate: a number, or one a network (`{generator: 0.0002, discriminator: 0.0001}`). Default
-    /// 0.0002 for a GAN, 0.001 for a classifier.
+    /// 0.0002 for a GAN (`wgan-gp`: 0.0001), 0.001 for a classifier.
     lr: Option<Rates>,
-    /// Decay rates of Adam's two moments, each in [0, 1). Default [0.5, 0.999] for a GAN, else [0.9, 0.999].
+    /// Decay rates of Adam's two moments, each in [0, 1). Default [0.5, 0.999] for a GAN (`wgan-gp`:
+    /// [0, 0.9]), else [0.9, 0.999].
     betas: Option<(f64, f64)>,
-    /// Added to Adam's denominator. Default 1e-8.
+    /// Decay rate of `RMSprop`'s averages, in [0, 1). Default 0.99.
+    alpha: Option<f64>,
+    /// Added to the denominator of Adam, `AdamW` and `RMSprop`. Default 1e-8.
     eps: Option<f64>,
+    /// Whether `RMSprop` scales by the gradients' deviation rather than their size. Default false.
+    centered: Option<bool>,
+    /// Share of the last update in the next, in [0, 1); of `RMSprop` and SGD. Default 0.
+    momentum: Option<f64>,
+    /// What momentum takes off the gradient, in [0, 1]; of SGD. Default 0.
+    dampening: Option<f64>,
+    /// Whether SGD's step looks ahead of its momentum (Nesterov). Default false.
+    nesterov: Option<bool>,
+    /// How strongly weights are drawn towards 0, at least 0: by an L2 penalty, of `AdamW` apart from the
+    /// gradient. Default 0, of `AdamW` 0.01.
+    weight_decay: Option<f64>,
     /// What parameters start from. Default `dcgan` for a GAN, `kaiming` for a classifier.
     init: Option<Init>,
     /// Length of the noise vector z, at least 1; of GANs only. Default 100.
@@ -165,9 +178,11 @@ struct Written {
     precision: Precision,
 }
 
-/// What a task's defaults are.
+/// What the defaults of a task and its loss are.
 struct Defaults {
     loss: LossName,
+    gradient_penalty: Option<f64>,
+    critic_steps: Option<u64>,
     lr: f64,
     betas: (f64, f64),
     init: Init,
@@ -175,11 +190,23 @@ struct Defaults {
 }
 
 impl Defaults {
-    fn of(task: TaskName) -> Self {
+    fn of(task: TaskName, loss: Option<LossName>) -> Self {
         match task {
+            // Gulrajani et al. 2017, algorithm 1.
+            TaskName::Gan if loss == Some(LossName::WganGp) => Self {
+                loss: LossName::WganGp,
+                gradient_penalty: Some(10.0),
+                critic_steps: Some(5),
+                lr: 1e-4,
+                betas: (0.0, 0.9),
+                init: Init::Dcgan,
+                latent: Some(100),
+            },
             // Radford et al. 2016, and PyTorch's DCGAN tutorial.
             TaskName::Gan => Self {
                 loss: LossName::Bce,
+                gradient_penalty: None,
+                critic_steps: None,
                 lr: 2e-4,
                 betas: (0.5, 0.999),
                 init: Init::Dcgan,
@@ -187,6 +214,8 @@ impl Defaults {
             },
             TaskName::Classifier => Self {
                 loss: LossName::ByLabels,
+                gradient_penalty: None,
+                critic_steps: None,
                 lr: 1e-3,
                 betas: (0.9, 0.999),
                 init: Init::Kaiming,
@@ -198,7 +227,7 @@ impl Defaults {
 
 impl From<Written> for TrainConfig {
     fn from(written: Written) -> Self {
-        let defaults = Defaults::of(written.task);
+        let defaults = Defaults::of(written.task, written.loss);
         let everywhere = |lr: f64| {
             written
                 .task
@@ -212,18 +241,29 @@ impl From<Written> for TrainConfig {
             Some(Rates::Same(rate)) => lr.extend(everywhere(rate)),
             Some(Rates::Each(rates)) => lr.extend(rates),
         }
+        let constants = Constants {
+            betas: written.betas,
+            alpha: written.alpha,
+            eps: written.eps,
+            centered: written.centered,
+            momentum: written.momentum,
+            dampening: written.dampening,
+            nesterov: written.nesterov,
+            weight_decay: written.weight_decay,
+        };
         Self {
             task: written.task,
             model: written.model,
             loss: written.loss.unwrap_or(defaults.loss),
+            gradient_penalty: written.gradient_penalty.or(defaults.gradient_penalty),
+            critic_steps: written.critic_steps.or(defaults.critic_steps),
             epochs: written.epochs,
             checkpoint_every: written.checkpoint_every.unwrap_or(1),
             batch_size: written.batch_size.unwrap_or(64),
             drop_last: written.drop_last,
             optimiser: written.optimiser,
             lr,
-            betas: written.betas.unwrap_or(defaults.betas),
-            eps: written.eps.unwrap_or(1e-8),
+            constants: constants.filled(written.optimiser, defaults.betas),
             init: written.init.unwrap_or(defaults.init),
             latent: written.latent.or(defaults.latent),
             precision: written.precision,

@@ -23,12 +23,12 @@ pub(super) fn task(
     Ok(match config.task {
         TaskName::Gan => {
             let loss = config.loss.gan().ok_or_else(|| {
-                StageError::Failed("`loss` is none of a GAN: expected bce".to_owned())
+                StageError::Failed("`loss` is none of a GAN: expected bce or wgan-gp".to_owned())
             })?;
             Box::new(Gan {
                 loss,
-                gradient_penalty: None,
-                critic_steps: 1,
+                gradient_penalty: config.gradient_penalty,
+                critic_steps: config.critic_steps.unwrap_or(1),
                 seed: ctx.seed,
             })
         }
@@ -53,6 +53,7 @@ fn classifier_loss(name: LossName, labels: LabelKind) -> Result<ClassifierLoss, 
     match (name, labels) {
         (_, LabelKind::None) => Err(TrainError::NoLabels("a classifier learns labels")),
         (LossName::CrossEntropy, LabelKind::Multi) => Err(TrainError::ManyLabels),
+        (LossName::WganGp, _) => Err(TrainError::NotAClassifiersLoss),
         (LossName::CrossEntropy | LossName::ByLabels, LabelKind::Class) => {
             Ok(ClassifierLoss::CrossEntropy)
         }

@@ -3,11 +3,10 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, WithDType};
 use rayon::prelude::*;
 
-use super::Padding;
-use super::dispatch::{by_type, elements, has_kernel};
-use super::pool::avg_pool2d;
-use super::real::Real;
 use crate::autograd::Value;
+use crate::ops::dispatch::{by_type, elements, has_kernel};
+use crate::ops::real::Real;
+use crate::ops::{Padding, avg_pool2d};
 
 /// Repeats each pixel of `x` (N, C, H, W) `scale` times in both directions.
 pub fn upsample_nearest2d(x: &Value, scale: usize) -> Result<Value> {
