@@ -24,7 +24,7 @@ pub struct BatchNorm {
     pub momentum: f64,
 }
 
-fn default_eps() -> f64 {
+pub(super) fn default_eps() -> f64 {
     1e-5
 }
 
