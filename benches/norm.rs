@@ -8,6 +8,10 @@ use divan::{Bencher, black_box};
 use retake::autograd::{Value, backward};
 use retake::ops::{self, Activation, Scaling};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

@@ -37,7 +37,7 @@ impl<'a, T> Slots<'a, T> {
     }
 
     /// Writes `element`(i) at every place i.
-    #[inline]
+    #[inline(always)]
     pub fn fill(self, mut element: impl FnMut(usize) -> T) -> &'a mut [T] {
         for (at, slot) in self.0.iter_mut().enumerate() {
             slot.write(element(at));
@@ -46,7 +46,7 @@ impl<'a, T> Slots<'a, T> {
     }
 
     /// Writes parts of `size` one after the other, as [`collect_chunks`] does.
-    #[inline]
+    #[inline(always)]
     pub fn fill_chunks(
         self,
         size: usize,
@@ -60,7 +60,7 @@ impl<'a, T> Slots<'a, T> {
 }
 
 /// Has `fill` write `slots`. What it gives back proves that it did: a slice of elements at that place.
-#[inline]
+#[inline(always)]
 fn written<T>(
     slots: &mut [MaybeUninit<T>],
     fill: impl for<'b> FnOnce(Slots<'b, T>) -> &'b mut [T],
@@ -73,7 +73,7 @@ fn written<T>(
     );
 }
 
-#[inline]
+#[inline(always)]
 fn assume_written<T>(slots: &mut [MaybeUninit<T>]) -> &mut [T] {
     #[expect(unsafe_code, reason = "both callers have just written every element")]
     // SAFETY: `fill` writes every slot in its loop, `fill_chunks` has every part `written`.

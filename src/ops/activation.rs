@@ -2,11 +2,11 @@
 
 use std::hint::select_unpredictable as select;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, WithDType};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
 use super::dispatch::{by_type, elements, has_kernel};
 use super::real::Real;
-use crate::autograd::Value;
+use crate::autograd::{Backward, Value};
 use crate::kernel::pointwise::{map, zip};
 
 /// max(x, 0); NaN stays NaN.
@@ -56,9 +56,7 @@ impl Activation {
             reference::activation(self, x.tensor())?
         };
         if self.is_known_by_result() {
-            return Ok(Value::record_with_output(y, &[x], move |back| {
-                Ok(vec![Some(self.slope(back.output()?, back.gradient())?)])
-            }));
+            return Ok(self.record(y, &[x], |_, gradient| Ok(vec![Some(gradient.clone())])));
         }
         let point = x.detach().kept();
         Ok(Value::record(y, &[x], move |back| {
@@ -80,6 +78,22 @@ impl Activation {
             Self::LeakyRelu(slope) => self.is_known_by_result().then_some(slope),
             Self::Tanh | Self::Sigmoid => None,
         }
+    }
+
+    /// Records `y`, in which this is the last step, with a way `back` for what comes before: it gets the gradient
+    /// behind this. For activations that are [known by their result](Self::is_known_by_result).
+    pub(super) fn record(
+        self,
+        y: Tensor,
+        arguments: &[&Value],
+        back: impl Fn(&Backward<'_>, &Value) -> Result<Vec<Option<Value>>> + Send + Sync + 'static,
+    ) -> Value {
+        if self == Self::Identity {
+            return Value::record(y, arguments, move |given| back(given, given.gradient()));
+        }
+        Value::record_with_output(y, arguments, move |given| {
+            back(given, &self.slope(given.output()?, given.gradient())?)
+        })
     }
 
     /// `gradient` times the activation's derivative at `point`, which is the result, or the argument where the

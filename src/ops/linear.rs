@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
-use super::bias::add_bias;
+use super::bias::Finish;
 use super::dispatch::{by_type, has_kernel};
 use super::gemm::{Matrix, product};
 use super::real::Real;
@@ -39,9 +39,10 @@ fn without_gaps(matrix: &Tensor) -> Result<Tensor> {
     matrix.contiguous()
 }
 
-/// `x` (N, I) · `weight`ᵀ (O, I) + `bias` (O), giving (N, O).
-pub fn linear(x: &Value, weight: &Value, bias: Option<&Value>) -> Result<Value> {
-    add_bias(x.matmul(&weight.transpose(0, 1)?)?, bias)
+/// `x` (N, I) · `weight`ᵀ (O, I) + bias (O), giving (N, O), and an activation of that.
+pub fn linear<'a>(x: &Value, weight: &Value, finish: impl Into<Finish<'a>>) -> Result<Value> {
+    let product = x.matmul(&weight.transpose(0, 1)?)?;
+    finish.into().apply(&product)
 }
 
 struct MatrixProduct;

@@ -34,6 +34,7 @@ mod uninit;
 mod upsample;
 
 pub use activation::{Activation, leaky_relu, relu, sigmoid, tanh};
+pub use bias::Finish;
 pub use conv::{Conv, Padding, conv_transpose2d, conv2d};
 #[doc(hidden)]
 pub use gemm::{InstructionSet, with_instruction_set};

@@ -1,14 +1,17 @@
 //! Sums in a fixed order, and tensors seen as channels of planes.
 
+use std::ops::Range;
+
 use candle_core::{Result, Shape, bail};
 
 use super::real::Real;
+use crate::kernel::buffer::{Slots, collect_chunks};
+use crate::kernel::simd::vectorised;
 
 /// Lanes of a sum: independent partial sums that vectorise, added up in order at the end.
 const LANES: usize = 16;
 
-/// Elements of one parallel task in elementwise work.
-pub(super) const CHUNK: usize = 1 << 15;
+pub(super) use crate::kernel::pointwise::CHUNK;
 
 /// Σ `term`(a, b) over two slices of equal length.
 pub(super) fn sum_of<T: Real>(a: &[T], b: &[T], term: impl Fn(T, T) -> T) -> f64 {
@@ -69,4 +72,28 @@ impl Planes {
             })
             .sum()
     }
+}
+
+/// A tensor of these planes, computed plane by plane: `fill` gets a plane's number, its place, and room for it.
+pub(super) fn planewise<T: Send>(
+    planes: Planes,
+    fill: impl for<'a> Fn(usize, Range<usize>, Slots<'a, T>) -> &'a mut [T] + Sync,
+) -> Vec<T> {
+    rowwise(planes.samples * planes.sample(), planes.pixels, fill)
+}
+
+/// A tensor of `length` elements, computed in rows of `row`, which divides it.
+pub(super) fn rowwise<T: Send>(
+    length: usize,
+    row: usize,
+    fill: impl for<'a> Fn(usize, Range<usize>, Slots<'a, T>) -> &'a mut [T] + Sync,
+) -> Vec<T> {
+    let row = row.max(1);
+    let together = (CHUNK / row).max(1);
+    collect_chunks(length, together * row, |task, out| {
+        vectorised!(out.fill_chunks(row, |number, out| {
+            let number = task * together + number;
+            fill(number, number * row..(number + 1) * row, out)
+        }))
+    })
 }

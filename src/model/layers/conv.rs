@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::activation::absorb;
 use super::linear::yes;
 use super::window::{image, slide};
 use crate::autograd::Value;
@@ -12,7 +13,7 @@ use crate::model::error::{ModelError, ShapeError};
 use crate::model::init::Role;
 use crate::model::inputs::Run;
 use crate::model::size::{Pair, Sides};
-use crate::ops;
+use crate::ops::{self, Activation, Finish};
 
 /// Convolution: (channels, height, width) → (out, …).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +63,7 @@ pub(super) fn check_groups(
 struct Computation {
     weight: Slot,
     bias: Option<Slot>,
+    activation: Activation,
     conv: ops::Conv,
 }
 
@@ -99,7 +101,12 @@ impl Layer for Conv {
         };
         Ok(Built::new(
             vec![out, height, width],
-            Computation { weight, bias, conv },
+            Computation {
+                weight,
+                bias,
+                conv,
+                activation: Activation::Identity,
+            },
         ))
     }
 }
@@ -107,11 +114,18 @@ impl Layer for Conv {
 impl Forward for Computation {
     fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let bias = self.bias.map(|slot| run.parameter(slot));
+        let finish = Finish {
+            bias: bias.as_ref(),
+            activation: self.activation,
+        };
         Ok(ops::conv2d(
             x,
             &run.parameter(self.weight),
-            bias.as_ref(),
+            finish,
             &self.conv,
         )?)
+    }
+    fn absorb(&mut self, activation: Activation) -> bool {
+        absorb(&mut self.activation, activation)
     }
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::activation::absorb;
 use super::conv::{check_groups, one, one_group};
 use super::linear::yes;
 use super::window::image;
@@ -13,7 +14,7 @@ use crate::model::error::{ModelError, ShapeError};
 use crate::model::init::Role;
 use crate::model::inputs::Run;
 use crate::model::size::{Pair, Sides};
-use crate::ops;
+use crate::ops::{self, Activation, Finish};
 
 /// Transposed convolution: (channels, height, width) → (out, …), each side
 /// (side − 1)·stride − padding + kernel + `output_padding`.
@@ -44,6 +45,7 @@ pub struct ConvTranspose {
 struct Computation {
     weight: Slot,
     bias: Option<Slot>,
+    activation: Activation,
     conv: ops::Conv,
     extra: usize,
 }
@@ -117,6 +119,7 @@ impl Layer for ConvTranspose {
                 bias,
                 conv,
                 extra,
+                activation: Activation::Identity,
             },
         ))
     }
@@ -126,13 +129,16 @@ impl Forward for Computation {
     fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let weight = run.parameter(self.weight);
         let bias = self.bias.map(|slot| run.parameter(slot));
+        let finish = Finish {
+            bias: bias.as_ref(),
+            activation: self.activation,
+        };
         let extra = (self.extra, self.extra);
         Ok(ops::conv_transpose2d(
-            x,
-            &weight,
-            bias.as_ref(),
-            &self.conv,
-            extra,
+            x, &weight, finish, &self.conv, extra,
         )?)
+    }
+    fn absorb(&mut self, activation: Activation) -> bool {
+        absorb(&mut self.activation, activation)
     }
 }

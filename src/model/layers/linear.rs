@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::activation::absorb;
 use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Slot, text};
 use crate::model::dims::Dim;
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::init::Role;
 use crate::model::inputs::Run;
-use crate::ops;
+use crate::ops::{self, Activation, Finish};
 
 /// y = W·x + b over vectors: (in) → (out).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +30,7 @@ pub(super) fn yes() -> bool {
 struct Computation {
     weight: Slot,
     bias: Option<Slot>,
+    activation: Activation,
 }
 
 impl Layer for Linear {
@@ -53,13 +55,27 @@ impl Layer for Linear {
             .bias
             .then(|| builder.parameter("bias", &[out], bias))
             .transpose()?;
-        Ok(Built::new(vec![out], Computation { weight, bias }))
+        Ok(Built::new(
+            vec![out],
+            Computation {
+                weight,
+                bias,
+                activation: Activation::Identity,
+            },
+        ))
     }
 }
 
 impl Forward for Computation {
     fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let bias = self.bias.map(|slot| run.parameter(slot));
-        Ok(ops::linear(x, &run.parameter(self.weight), bias.as_ref())?)
+        let finish = Finish {
+            bias: bias.as_ref(),
+            activation: self.activation,
+        };
+        Ok(ops::linear(x, &run.parameter(self.weight), finish)?)
+    }
+    fn absorb(&mut self, activation: Activation) -> bool {
+        absorb(&mut self.activation, activation)
     }
 }

@@ -1,34 +1,86 @@
 //! Convolution: map = weight · windows of the image.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
 use super::cpu::{self, Epilogue};
 use super::geometry::Geometry;
 use super::{data_gradient, has_kernel, reference, weight_gradient};
 use crate::autograd::Value;
-use crate::ops::dispatch::{by_type, elements};
+use crate::ops::bias::{Finish, channel_sum};
+use crate::ops::dispatch::{by_type, elements, with_elements};
 
-/// The map of `image` and `weight`, of the shapes in `geometry`.
-pub(super) fn apply(image: &Value, weight: &Value, geometry: Geometry) -> Result<Value> {
-    let map = if has_kernel(image.tensor()) {
+/// The map of `image` and `weight`, of the shapes in `geometry`, finished.
+pub(super) fn apply(
+    image: &Value,
+    weight: &Value,
+    geometry: Geometry,
+    finish: Finish<'_>,
+) -> Result<Value> {
+    finish.check(geometry.map_shape().1)?;
+    let Some(factor_below_zero) = finish.on_the_way(image.tensor()) else {
+        return finish.apply(&plain(image, weight, geometry)?);
+    };
+    let op = Forward {
+        geometry,
+        bias: finish
+            .bias
+            .map(|bias| bias.tensor().contiguous())
+            .transpose()?,
+        factor_below_zero,
+    };
+    let map = {
         let (image, weight) = (image.tensor().contiguous()?, weight.tensor().contiguous()?);
-        image.apply_op2_no_bwd(&weight, &Forward(geometry))?
+        image.apply_op2_no_bwd(&weight, &op)?
+    };
+    Ok(record(map, image, weight, geometry, finish))
+}
+
+/// The same without a finish, and without a kernel where there is none.
+fn plain(image: &Value, weight: &Value, geometry: Geometry) -> Result<Value> {
+    let map = if has_kernel(image.tensor()) {
+        let op = Forward {
+            geometry,
+            bias: None,
+            factor_below_zero: 1.0,
+        };
+        let (image, weight) = (image.tensor().contiguous()?, weight.tensor().contiguous()?);
+        image.apply_op2_no_bwd(&weight, &op)?
     } else {
         reference::forward(image.tensor(), weight.tensor(), &geometry)?
     };
-    let (kept_image, kept_weight) = (image.kept_for(weight), weight.kept_for(image));
-    Ok(Value::record(map, &[image, weight], move |back| {
-        let for_image = back.with_kept(0, kept_weight.as_ref(), |weight| {
-            data_gradient::apply(back.gradient(), weight, geometry)
-        })?;
-        let for_weight = back.with_kept(1, kept_image.as_ref(), |image| {
-            weight_gradient::apply(image, back.gradient(), geometry)
-        })?;
-        Ok(vec![for_image, for_weight])
-    }))
+    Ok(record(map, image, weight, geometry, Finish::NONE))
 }
 
-struct Forward(Geometry);
+fn record(
+    map: Tensor,
+    image: &Value,
+    weight: &Value,
+    geometry: Geometry,
+    Finish { bias, activation }: Finish<'_>,
+) -> Value {
+    let (kept_image, kept_weight) = (image.kept_for(weight), weight.kept_for(image));
+    let arguments: Vec<&Value> = [image, weight].into_iter().chain(bias).collect();
+    let has_bias = bias.is_some();
+    activation.record(map, &arguments, move |back, gradient| {
+        let for_image = back.with_kept(0, kept_weight.as_ref(), |weight| {
+            data_gradient::apply(gradient, weight, geometry, Finish::NONE)
+        })?;
+        let for_weight = back.with_kept(1, kept_image.as_ref(), |image| {
+            weight_gradient::apply(image, gradient, geometry)
+        })?;
+        let mut gradients = vec![for_image, for_weight];
+        if has_bias {
+            gradients.push(back.when_wanted(2, || channel_sum(gradient))?);
+        }
+        Ok(gradients)
+    })
+}
+
+struct Forward {
+    geometry: Geometry,
+    bias: Option<Tensor>,
+    factor_below_zero: f64,
+}
 
 impl CustomOp2 for Forward {
     fn name(&self) -> &'static str {
@@ -43,8 +95,16 @@ impl CustomOp2 for Forward {
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         by_type!(self.name(), image, T => {
-            let map = cpu::forward::run::<T>(&self.0, elements(image, image_layout)?, elements(weight, weight_layout)?, Epilogue::NONE);
-            Ok((candle_core::WithDType::to_cpu_storage_owned(map), self.0.map_shape().into()))
+            let (image, weight) = (elements(image, image_layout)?, elements(weight, weight_layout)?);
+            let run = |bias: Option<&[T]>| {
+                let slope = T::from_f64(self.factor_below_zero);
+                cpu::forward::run::<T>(&self.geometry, image, weight, Epilogue { bias, slope })
+            };
+            let map = match &self.bias {
+                Some(bias) => with_elements([bias], |[bias]| run(Some(bias)))?,
+                None => run(None),
+            };
+            Ok((T::to_cpu_storage_owned(map), self.geometry.map_shape().into()))
         })
     }
 
@@ -56,6 +116,10 @@ impl CustomOp2 for Forward {
         weight: &candle_core::CudaStorage,
         weight_layout: &Layout,
     ) -> Result<(candle_core::CudaStorage, Shape)> {
-        super::cuda::forward(&self.0, (image, image_layout), (weight, weight_layout))
+        super::cuda::forward(
+            &self.geometry,
+            (image, image_layout),
+            (weight, weight_layout),
+        )
     }
 }

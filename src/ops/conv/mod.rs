@@ -16,36 +16,42 @@ use candle_core::{DType, Result, Tensor};
 
 pub use geometry::{Conv, Padding};
 
-use super::bias::add_bias;
+use super::bias::Finish;
 use super::dispatch;
 use crate::autograd::Value;
 use geometry::Geometry;
 
-/// Cross-correlation of `x` (N, C, H, W) with `weight` (O, C / groups, kh, kw), plus `bias` (O).
+/// Cross-correlation of `x` (N, C, H, W) with `weight` (O, C / groups, kh, kw), plus a bias (O),
+/// and an activation of that.
 ///
 /// Returns (N, O, OH, OW) with OH = ⌊(H + top + bottom − kh) / stride⌋ + 1, likewise OW. Fails if the
 /// shapes do not fit.
-pub fn conv2d(x: &Value, weight: &Value, bias: Option<&Value>, conv: &Conv) -> Result<Value> {
+pub fn conv2d<'a>(
+    x: &Value,
+    weight: &Value,
+    finish: impl Into<Finish<'a>>,
+    conv: &Conv,
+) -> Result<Value> {
+    let finish = finish.into();
     let geometry = Geometry::of_conv(x.tensor().dims4()?, weight.tensor().dims4()?, conv)?;
-    let y = if geometry.is_linear() {
+    if geometry.is_linear() {
         let product = x
             .flatten_rows()?
             .matmul(&weight.flatten_rows()?.transpose(0, 1)?)?;
-        product.reshape(geometry.map_shape())?
-    } else {
-        forward::apply(x, weight, geometry)?
-    };
-    add_bias(y, bias)
+        return finish.apply(&product.reshape(geometry.map_shape())?);
+    }
+    forward::apply(x, weight, geometry, finish)
 }
 
-/// Transposed convolution of `x` (N, C, H, W) with `weight` (C, O / groups, kh, kw), plus `bias` (O).
+/// Transposed convolution of `x` (N, C, H, W) with `weight` (C, O / groups, kh, kw), plus a bias (O),
+/// and an activation of that.
 ///
 /// Returns (N, O, OH, OW) with OH = (H − 1) · stride − top − bottom + kh + `output_padding`, likewise
 /// OW. `output_padding` must be smaller than the stride. Fails if the shapes do not fit.
-pub fn conv_transpose2d(
+pub fn conv_transpose2d<'a>(
     x: &Value,
     weight: &Value,
-    bias: Option<&Value>,
+    finish: impl Into<Finish<'a>>,
     conv: &Conv,
     output_padding: (usize, usize),
 ) -> Result<Value> {
@@ -55,13 +61,12 @@ pub fn conv_transpose2d(
         conv,
         output_padding,
     )?;
-    let y = if geometry.is_linear() {
+    let finish = finish.into();
+    if geometry.is_linear() {
         let product = x.flatten_rows()?.matmul(&weight.flatten_rows()?)?;
-        product.reshape(geometry.image_shape())?
-    } else {
-        data_gradient::apply(x, weight, geometry)?
-    };
-    add_bias(y, bias)
+        return finish.apply(&product.reshape(geometry.image_shape())?);
+    }
+    data_gradient::apply(x, weight, geometry, finish)
 }
 
 /// Whether the three operations apply to `x`; where they do not, the reference does.

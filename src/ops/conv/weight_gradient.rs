@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
 use super::geometry::Geometry;
 use super::{cpu, data_gradient, forward, has_kernel, reference};
 use crate::autograd::Value;
+use crate::ops::bias::Finish;
 use crate::ops::dispatch::{by_type, elements};
 
 /// The weight gradient of `image` and the gradient `map` of its map, of the shapes in `geometry`.
@@ -19,10 +20,10 @@ pub(super) fn apply(image: &Value, map: &Value, geometry: Geometry) -> Result<Va
     let (kept_image, kept_map) = (image.kept_for(map), map.kept_for(image));
     Ok(Value::record(weight, &[image, map], move |back| {
         let for_image = back.with_kept(0, kept_map.as_ref(), |map| {
-            data_gradient::apply(map, back.gradient(), geometry)
+            data_gradient::apply(map, back.gradient(), geometry, Finish::NONE)
         })?;
         let for_map = back.with_kept(1, kept_image.as_ref(), |image| {
-            forward::apply(image, back.gradient(), geometry)
+            forward::apply(image, back.gradient(), geometry, Finish::NONE)
         })?;
         Ok(vec![for_image, for_map])
     }))

@@ -6,17 +6,19 @@
 //!   how its statistics move with x.
 
 use std::hint::select_unpredictable as select;
+use std::ops::Range;
 
 use candle_core::{Result, Tensor, WithDType};
 use rayon::prelude::*;
 
-use super::groups::planewise;
+use super::groups::Strip;
 use super::sums::sums;
 use super::{Center, Fused};
 use crate::kernel::pointwise::CHUNK;
 use crate::kernel::simd::vectorised;
 use crate::ops::dispatch::{by_dtype, with_elements};
 use crate::ops::real::Real;
+use crate::ops::reduce::{planewise, rowwise};
 
 /// What the way back reads, all contiguous.
 pub(super) struct Given<'a> {
@@ -27,97 +29,230 @@ pub(super) struct Given<'a> {
     pub gamma: &'a Tensor,
 }
 
-/// Σ g and Σ g · x̂ of each segment of the groups.
-pub(super) struct Sums(Vec<[f64; 2]>);
+/// What is wanted.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    pub x: bool,
+    pub parameters: bool,
+}
 
-impl Sums {
-    pub fn of(fused: &Fused, given: &Given<'_>) -> Result<Self> {
-        let groups = fused.groups;
-        let inputs = [given.x, given.y, given.gradient];
-        by_dtype!(given.x, T => {
-            let below_zero = T::from_f64(fused.factor_below_zero);
-            let of_segment = |inputs: [&[T]; 3], segment: usize| {
-                let group = &fused.scales[groups.of_plane(segment)];
-                let Center { mean, rest } = group.center::<T>();
-                let strip = groups.segment(segment);
-                let [plain, centered] = vectorised!(sums(strip, inputs, |[x, y, g]| {
-                    let g = select(y > T::ZERO, g, g * below_zero);
-                    [g, g * (x - mean)]
-                }));
-                [plain, (centered - rest * plain) * group.inverse_std]
+/// The gradients that are wanted.
+pub(super) struct Gradients {
+    pub x: Option<Tensor>,
+    /// those of gamma and beta
+    pub parameters: Option<[Tensor; 2]>,
+}
+
+/// Goes back.
+pub(super) fn backward(fused: &Fused, given: &Given<'_>, wanted: Wanted) -> Result<Gradients> {
+    let Given {
+        x,
+        y,
+        gradient,
+        gamma,
+    } = *given;
+    by_dtype!(x, T => {
+        let (of_x, parameters) = with_elements([x, y, gradient, gamma], |[x, y, gradient, gamma]| {
+            let way = Way::<T> {
+                fused,
+                x,
+                y,
+                gradient,
+                gamma,
+                below_zero: T::from_f64(fused.factor_below_zero),
             };
-            with_elements(inputs, |inputs| {
-                (0..groups.segments())
-                    .into_par_iter()
-                    .with_min_len(CHUNK.div_ceil(groups.segment(0).size()))
-                    .map(|segment| of_segment(inputs, segment))
-                    .collect()
-            })
-            .map(Self)
-        })
-    }
-
-    /// The gradient of beta (C).
-    pub fn for_beta(&self, like: &Tensor) -> Result<Tensor> {
-        self.per_channel(0, like)
-    }
-
-    /// The gradient of gamma (C).
-    pub fn for_gamma(&self, like: &Tensor) -> Result<Tensor> {
-        self.per_channel(1, like)
-    }
-
-    fn per_channel(&self, which: usize, like: &Tensor) -> Result<Tensor> {
-        let mut totals = vec![0.0; like.elem_count()];
-        for segments in self.0.chunks_exact(totals.len()) {
-            for (total, sums) in totals.iter_mut().zip(segments) {
-                *total += sums[which];
+            match fused.groups.row() {
+                Some(length) => way.by_rows(length, wanted),
+                None => way.by_planes(wanted),
             }
-        }
-        Tensor::from_vec(totals, like.shape(), like.device())?.to_dtype(like.dtype())
-    }
-
-    /// Σ gamma · g / m and Σ gamma · g · x̂ / m of each group; zero where the statistics are not x's own.
-    fn means<T: Real>(&self, fused: &Fused, gamma: &[T]) -> Vec<[f64; 2]> {
-        let groups = fused.groups;
-        let mut means = vec![[0.0; 2]; groups.count()];
-        if fused.statistics_are_given {
-            return means;
-        }
-        let share = 1.0 / groups.size() as f64;
-        for (segment, sums) in self.0.iter().enumerate() {
-            let weight = gamma[segment % gamma.len()].to_f64() * share;
-            let mean = &mut means[groups.of_plane(segment)];
-            mean[0] += weight * sums[0];
-            mean[1] += weight * sums[1];
-        }
-        means
-    }
-
-    /// The gradient of x.
-    pub fn for_x(&self, fused: &Fused, given: &Given<'_>) -> Result<Tensor> {
-        let groups = fused.groups;
-        let (x, inputs) = (given.x, [given.x, given.y, given.gradient, given.gamma]);
-        by_dtype!(x, T => {
-            let below_zero = T::from_f64(fused.factor_below_zero);
-            let gradient = with_elements(inputs, |[x, y, g, gamma]: [&[T]; 4]| {
-                let means = self.means(fused, gamma);
-                planewise(groups.planes, |plane, at, out| {
-                    let group = groups.of_plane(plane);
-                    let (scale, means) = (&fused.scales[group], means[group]);
-                    let Center { mean, rest } = scale.center::<T>();
-                    let factor = T::from_f64(scale.inverse_std) * gamma[plane % gamma.len()];
-                    let tilt = means[1] * scale.inverse_std * scale.inverse_std;
-                    let offset = T::from_f64(means[0] * scale.inverse_std - rest * tilt);
-                    let tilt = T::from_f64(tilt);
-                    let (x, y, g) = (&x[at.clone()], &y[at.clone()], &g[at]);
-                    out.fill(|i| {
-                        let g = select(y[i] > T::ZERO, g[i], g[i] * below_zero);
-                        factor * g - offset - (x[i] - mean) * tilt
-                    })
-                })
-            })?;
-            Tensor::from_vec(gradient, x.shape(), x.device())
+        })?;
+        let tensor = |of_x| Tensor::from_vec(of_x, x.shape(), x.device());
+        let vector = |sums: Vec<f64>| {
+            Tensor::from_vec(sums, gamma.shape(), gamma.device())?.to_dtype(gamma.dtype())
+        };
+        Ok(Gradients {
+            x: of_x.map(tensor).transpose()?,
+            parameters: match parameters {
+                Some([of_gamma, of_beta]) => Some([vector(of_gamma)?, vector(of_beta)?]),
+                None => None,
+            },
         })
+    })
+}
+
+/// Σ g and Σ g · x̂, each over some part of the tensor.
+type Pair = [f64; 2];
+
+/// The gradients of x, and of gamma and beta.
+type Computed<T> = (Option<Vec<T>>, Option<[Vec<f64>; 2]>);
+
+struct Way<'a, T> {
+    fused: &'a Fused,
+    x: &'a [T],
+    y: &'a [T],
+    gradient: &'a [T],
+    gamma: &'a [T],
+    below_zero: T,
+}
+
+/// What the gradient of a group's elements has in common: it is
+/// gamma · `factor` · g − `offset` − (x − `mean`) · `tilt`.
+struct Plan<T> {
+    mean: T,
+    factor: T,
+    offset: T,
+    tilt: T,
+}
+
+impl<T: Real> Way<'_, T> {
+    /// The plan of a group with these sums of gamma · g and gamma · g · x̂.
+    fn plan(&self, group: usize, sums: Pair) -> Plan<T> {
+        let scale = &self.fused.scales[group];
+        let Center { mean, rest } = scale.center();
+        let share = if self.fused.statistics_are_given {
+            0.0
+        } else {
+            scale.inverse_std / self.fused.groups.size() as f64
+        };
+        let tilt = sums[1] * share * scale.inverse_std;
+        Plan {
+            mean,
+            factor: T::from_f64(scale.inverse_std),
+            offset: T::from_f64(sums[0] * share - rest * tilt),
+            tilt: T::from_f64(tilt),
+        }
+    }
+
+    /// g, given the result and its gradient.
+    #[inline(always)]
+    fn behind(&self, y: T, gradient: T) -> T {
+        select(y > T::ZERO, gradient, gradient * self.below_zero)
+    }
+
+    fn by_planes(&self, wanted: Wanted) -> Computed<T> {
+        let groups = self.fused.groups;
+        let segments: Vec<Pair> = (0..groups.segments())
+            .into_par_iter()
+            .with_min_len(CHUNK.div_ceil(groups.segment(0).size()))
+            .map(|segment| self.segment(groups.segment(segment), groups.of_plane(segment)))
+            .collect();
+        let channels = self.gamma.len();
+        let of_x = wanted.x.then(|| {
+            let mut of_groups = vec![[0.0; 2]; groups.count()];
+            for (segment, sums) in segments.iter().enumerate() {
+                let weight = self.gamma[segment % channels].to_f64();
+                let of_group = &mut of_groups[groups.of_plane(segment)];
+                of_group[0] += weight * sums[0];
+                of_group[1] += weight * sums[1];
+            }
+            planewise(groups.planes, |plane, at, out| {
+                let group = groups.of_plane(plane);
+                let plan = self.plan(group, of_groups[group]);
+                let factor = plan.factor * self.gamma[plane % channels];
+                let (x, y) = (&self.x[at.clone()], &self.y[at.clone()]);
+                let gradient = &self.gradient[at];
+                out.fill(|i| {
+                    let g = self.behind(y[i], gradient[i]);
+                    factor * g - plan.offset - (x[i] - plan.mean) * plan.tilt
+                })
+            })
+        });
+        let parameters = wanted.parameters.then(|| {
+            let mut totals = [vec![0.0; channels], vec![0.0; channels]];
+            for (segment, sums) in segments.iter().enumerate() {
+                totals[0][segment % channels] += sums[1];
+                totals[1][segment % channels] += sums[0];
+            }
+            totals
+        });
+        (of_x, parameters)
+    }
+
+    fn segment(&self, strip: Strip, group: usize) -> Pair {
+        let scale = &self.fused.scales[group];
+        let Center { mean, rest } = scale.center::<T>();
+        let inputs = [self.x, self.y, self.gradient];
+        let [plain, centered] = vectorised!(sums(strip, inputs, |[x, y, gradient]| {
+            let g = self.behind(y, gradient);
+            [g, g * (x - mean)]
+        }));
+        [plain, (centered - rest * plain) * scale.inverse_std]
+    }
+
+    /// Where each group is a row of `length` elements with factors of their own.
+    fn by_rows(&self, length: usize, wanted: Wanted) -> Computed<T> {
+        let channels = self.gamma.len();
+        let of_x = wanted.x.then(|| {
+            rowwise(self.x.len(), length, |row, at, out| {
+                let gamma = &self.gamma[at.start % channels..][..length];
+                let (x, y) = (&self.x[at.clone()], &self.y[at.clone()]);
+                let gradient = &self.gradient[at];
+                let plan = self.plan(row, self.row(row, [x, y, gradient, gamma]));
+                out.fill(|i| {
+                    let g = self.behind(y[i], gradient[i]);
+                    plan.factor * gamma[i] * g - plan.offset - (x[i] - plan.mean) * plan.tilt
+                })
+            })
+        });
+        (of_x, wanted.parameters.then(|| self.columns(length)))
+    }
+
+    /// Σ gamma · g and Σ gamma · g · x̂ of a row.
+    #[inline(always)]
+    fn row(&self, row: usize, inputs: [&[T]; 4]) -> Pair {
+        let scale = &self.fused.scales[row];
+        let Center { mean, rest } = scale.center::<T>();
+        let strip = Strip::slice(0, inputs[0].len());
+        let [plain, centered] = sums(strip, inputs, |[x, y, gradient, gamma]| {
+            let g = gamma * self.behind(y, gradient);
+            [g, g * (x - mean)]
+        });
+        [plain, (centered - rest * plain) * scale.inverse_std]
+    }
+
+    /// Σ g · x̂ and Σ g over samples, for each channel.
+    fn columns(&self, length: usize) -> [Vec<f64>; 2] {
+        const WIDTH: usize = 512;
+        let channels = self.gamma.len();
+        let mut totals = [vec![0.0; channels], vec![0.0; channels]];
+        let [of_gamma, of_beta] = &mut totals;
+        of_gamma
+            .par_chunks_mut(WIDTH)
+            .zip(of_beta.par_chunks_mut(WIDTH))
+            .enumerate()
+            .for_each(|(block, (of_gamma, of_beta))| {
+                let first = block * WIDTH;
+                let sample = first..first + of_beta.len();
+                for start in (0..self.x.len()).step_by(channels) {
+                    // The block of this sample, in parts that are normalised together.
+                    let mut at = start + sample.start;
+                    while at < start + sample.end {
+                        let row = at / length;
+                        let part = at..((row + 1) * length).min(start + sample.end);
+                        let of_channels = part.start - start - first..part.end - start - first;
+                        let sums = [
+                            &mut of_gamma[of_channels.clone()],
+                            &mut of_beta[of_channels],
+                        ];
+                        at = part.end;
+                        vectorised!(self.add_part(row, part, sums));
+                    }
+                }
+            });
+        totals
+    }
+
+    /// Adds g · x̂ and g of a part of a row, element by element, to `sums`.
+    #[inline(always)]
+    fn add_part(&self, row: usize, part: Range<usize>, [of_gamma, of_beta]: [&mut [f64]; 2]) {
+        let scale = &self.fused.scales[row];
+        let (x, y) = (&self.x[part.clone()], &self.y[part.clone()]);
+        let inputs = x.iter().zip(y.iter().zip(&self.gradient[part]));
+        let sums = of_gamma.iter_mut().zip(of_beta);
+        for ((of_gamma, of_beta), (x, (&y, &gradient))) in sums.zip(inputs) {
+            let g = self.behind(y, gradient).to_f64();
+            *of_gamma += g * (x.to_f64() - scale.mean) * scale.inverse_std;
+            *of_beta += g;
+        }
     }
 }

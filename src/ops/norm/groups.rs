@@ -4,9 +4,6 @@ use std::ops::Range;
 
 use candle_core::{Result, Shape, bail};
 
-use crate::kernel::buffer::{Slots, collect_chunks};
-use crate::kernel::pointwise::CHUNK;
-use crate::kernel::simd::vectorised;
 use crate::ops::reduce::Planes;
 
 /// Elements whose sums are taken in the element type; sums of such blocks are added in `f64`. A block of `f32`
@@ -84,6 +81,15 @@ impl Groups {
         }
     }
 
+    /// The length of a group that is one row of single pixels, as in layer norm: work that goes plane by plane would
+    /// go number by number.
+    pub fn row(&self) -> Option<usize> {
+        match self.together {
+            Together::Channels(channels) if self.planes.pixels == 1 => Some(channels),
+            _ => None,
+        }
+    }
+
     /// The number of [segments](Self::segment).
     pub fn segments(&self) -> usize {
         match self.together {
@@ -126,25 +132,6 @@ impl Groups {
     }
 }
 
-/// A tensor of these planes, computed plane by plane: `fill` gets a plane's number, its place, and room for it.
-pub(super) fn planewise<T: Send>(
-    planes: Planes,
-    fill: impl for<'a> Fn(usize, Range<usize>, Slots<'a, T>) -> &'a mut [T] + Sync,
-) -> Vec<T> {
-    let pixels = planes.pixels;
-    let together = (CHUNK / pixels).max(1);
-    collect_chunks(
-        planes.samples * planes.sample(),
-        together * pixels,
-        |task, out| {
-            vectorised!(out.fill_chunks(pixels, |plane, out| {
-                let plane = task * together + plane;
-                fill(plane, plane * pixels..(plane + 1) * pixels, out)
-            }))
-        },
-    )
-}
-
 /// Rows of one length, at one distance.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Strip {
@@ -155,7 +142,7 @@ pub(super) struct Strip {
 }
 
 impl Strip {
-    fn slice(start: usize, length: usize) -> Self {
+    pub fn slice(start: usize, length: usize) -> Self {
         Self {
             start,
             rows: 1,

@@ -16,7 +16,7 @@ mod sums;
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use self::backward::{Given, Sums};
+use self::backward::{Given, Gradients, Wanted};
 use self::groups::Groups;
 use self::statistics::Moments;
 use super::activation::Activation;
@@ -179,12 +179,16 @@ impl Normalisation {
                 gradient: &back.gradient().tensor().contiguous()?,
                 gamma: &gamma.tensor().contiguous()?,
             };
-            let sums = Sums::of(&fused, &given)?;
-            Ok(vec![
-                back.when_wanted(0, || Ok(sums.for_x(&fused, &given)?.into()))?,
-                back.when_wanted(1, || Ok(sums.for_gamma(given.gamma)?.into()))?,
-                back.when_wanted(2, || Ok(sums.for_beta(given.gamma)?.into()))?,
-            ])
+            let wanted = Wanted {
+                x: back.wants(0),
+                parameters: back.wants(1) || back.wants(2),
+            };
+            let Gradients { x, parameters } = backward::backward(&fused, &given, wanted)?;
+            let [for_gamma, for_beta] = match parameters {
+                Some(vectors) => vectors.map(|vector| Some(Value::from(vector))),
+                None => [None, None],
+            };
+            Ok(vec![x.map(Value::from), for_gamma, for_beta])
         };
         let arguments = [x, gamma, beta];
         let y = match activation {

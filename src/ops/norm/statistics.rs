@@ -33,7 +33,7 @@ pub(super) fn moments(groups: Groups, x: &Tensor) -> Result<Vec<Moments>> {
 
 /// Goes twice over each block, while it is in the cache, and joins the blocks' moments in `f64` (Chan, Golub and
 /// `LeVeque` 1983): exact however far the mean is from zero.
-#[inline]
+#[inline(always)]
 fn moments_of<T: Real>(strip: Strip, x: &[T]) -> Moments {
     let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
     for block in strip.blocks() {

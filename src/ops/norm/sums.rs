@@ -9,7 +9,7 @@ use crate::ops::real::Real;
 const LANES: usize = 32;
 
 /// Σ `term`(elements of the inputs at one place) over a strip, `K` sums at once.
-#[inline]
+#[inline(always)]
 pub(super) fn sums<T: Real, const M: usize, const K: usize>(
     strip: Strip,
     inputs: [&[T]; M],
@@ -26,7 +26,7 @@ pub(super) fn sums<T: Real, const M: usize, const K: usize>(
 }
 
 /// The same over one block.
-#[inline]
+#[inline(always)]
 pub(super) fn block_sums<T: Real, const M: usize, const K: usize>(
     block: Strip,
     inputs: [&[T]; M],
@@ -59,7 +59,7 @@ pub(super) fn block_sums<T: Real, const M: usize, const K: usize>(
 }
 
 /// The same where lanes would be mostly empty.
-#[inline]
+#[inline(always)]
 fn few<T: Real, const M: usize, const K: usize>(
     block: Strip,
     inputs: [&[T]; M],

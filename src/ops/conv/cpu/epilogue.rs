@@ -14,12 +14,6 @@ pub(in crate::ops) struct Epilogue<'a, T> {
 }
 
 impl<T: Real> Epilogue<'_, T> {
-    /// The sums as they are.
-    pub(in crate::ops) const NONE: Self = Self {
-        bias: None,
-        slope: T::ONE,
-    };
-
     /// The epilogue of one channel. NaN stays NaN.
     #[inline]
     pub(super) fn of_channel(&self, channel: usize) -> impl Fn(T) -> T + Copy {
