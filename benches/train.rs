@@ -21,7 +21,7 @@ use retake::device::{self, DeviceRequest};
 use retake::loss::{ClassifierLoss, GanLoss};
 use retake::model::{Dims, Init, ModelHeader, ModelRef, Network, SavedModel};
 use retake::rng::Stream;
-use retake::train::{Classifier, Gan, Learner, OptimiserSpec, Step, Task};
+use retake::train::{Adam, Classifier, Gan, Learner, OptimiserSpec, Step, Task, run_step};
 use serde_json::json;
 
 /// As in the program.
@@ -59,6 +59,9 @@ enum Workload {
     /// one step of each network
     #[value(name = "dcgan-64")]
     Dcgan64,
+    /// one step of the critic, with gradient penalty
+    #[value(name = "wgan-gp-64")]
+    WganGp64,
     /// one step of the classifier that judges, on 32×32 images
     Resnet,
     /// a product of two matrices of 2048×2048: what the machine can do
@@ -72,35 +75,40 @@ impl Workload {
     fn prepare(self, batch: usize, device: &Device) -> Fallible<Run> {
         match self {
             Self::Dcgan64 => {
+                let task = Gan {
+                    loss: GanLoss::Bce,
+                    gradient_penalty: None,
+                    critic_steps: 1,
+                    seed: SEED,
+                };
+                let model = ModelRef::Preset("dcgan-64".to_owned());
                 let rates = [("generator", 2e-4), ("discriminator", 2e-4)];
-                let mut learner = learner("dcgan-64", 64, Init::Dcgan, &rates, 0.5, device)?;
-                let (loss, seed) = (GanLoss::Bce, SEED);
-                let batch = images(batch, 64);
-                Ok(Box::new(move || {
-                    step(
-                        &Gan {
-                            loss,
-                            gradient_penalty: None,
-                            critic_steps: 1,
-                            seed,
-                        },
-                        &mut learner,
-                        &batch,
-                    )
-                }))
+                let learner = learner(model, 64, Init::Dcgan, &rates, (0.5, 0.999), device)?;
+                Ok(steps(task, learner, images(batch, 64)))
+            }
+            Self::WganGp64 => {
+                let task = Gan {
+                    loss: GanLoss::Wasserstein,
+                    gradient_penalty: Some(10.0),
+                    critic_steps: u64::MAX,
+                    seed: SEED,
+                };
+                let model = ModelRef::Preset("wgan-gp-64".to_owned());
+                let rates = [("discriminator", 1e-4)];
+                let learner = learner(model, 64, Init::Pytorch, &rates, (0.0, 0.9), device)?;
+                Ok(steps(task, learner, images(batch, 64)))
             }
             Self::Resnet => {
-                let rates = [("classifier", 1e-3)];
-                let mut learner =
-                    learner("resnet-18-small", 32, Init::Pytorch, &rates, 0.9, device)?;
-                let batch = images(batch, 32);
                 let task = Classifier {
                     loss: ClassifierLoss::CrossEntropy,
                     seed: SEED,
                     validation: None,
-                    batch_size: batch.shape.0,
+                    batch_size: batch,
                 };
-                Ok(Box::new(move || step(&task, &mut learner, &batch)))
+                let model = ModelRef::Preset("resnet-18-small".to_owned());
+                let rates = [("classifier", 1e-3)];
+                let learner = learner(model, 32, Init::Pytorch, &rates, (0.9, 0.999), device)?;
+                Ok(steps(task, learner, images(batch, 32)))
             }
             Self::Gemm => {
                 let matrix = Tensor::from_vec(noise(2048 * 2048), (2048, 2048), device)?;
@@ -139,13 +147,13 @@ fn images(samples: usize, size: usize) -> Batch {
     }
 }
 
-/// The preset `model` for RGB images, ready to train with Adam.
+/// `model` for RGB images, ready to train with Adam.
 fn learner(
-    model: &str,
+    mut model: ModelRef,
     size: usize,
     init: Init,
     rates: &[(&str, f64)],
-    beta1: f64,
+    betas: (f64, f64),
     device: &Device,
 ) -> Fallible<Learner> {
     let dims = Dims {
@@ -155,7 +163,6 @@ fn learner(
         height: size,
         width: size,
     };
-    let mut model = ModelRef::Preset(model.to_owned());
     model.resolve(Path::new(env!("CARGO_MANIFEST_DIR")))?;
     let spec = model.spec().ok_or("a model without networks")?.clone();
     let mut networks = indexmap::IndexMap::new();
@@ -170,10 +177,10 @@ fn learner(
         multi_label: false,
         spec,
     };
-    let adam = OptimiserSpec::Adam {
-        betas: (beta1, 0.999),
-        eps: 1e-8,
-    };
+    let adam = OptimiserSpec::Adam(Adam {
+        betas,
+        ..Adam::default()
+    });
     let rates: BTreeMap<_, _> = rates
         .iter()
         .map(|&(n, rate)| (n.to_owned(), rate))
@@ -182,14 +189,17 @@ fn learner(
     Ok(Learner::new(model, adam, rates, device)?)
 }
 
-fn step(task: &dyn Task, learner: &mut Learner, batch: &Batch) -> Fallible {
-    let done = task.step(learner, batch)?;
-    learner.steps += 1;
-    learner.samples += batch.indices.len() as u64;
-    match done {
-        Step::Done(_) => Ok(()),
-        Step::Diverged { term } => Err(format!("{term} diverged").into()),
-    }
+/// Training on the same batch over and over.
+fn steps(task: impl Task + 'static, mut learner: Learner, batch: Batch) -> Run {
+    Box::new(move || {
+        let done = run_step(&task, &mut learner, &batch)?;
+        learner.steps += 1;
+        learner.samples += batch.indices.len() as u64;
+        match done {
+            Step::Done(_) => Ok(()),
+            Step::Diverged { term } => Err(format!("{term} diverged").into()),
+        }
+    })
 }
 
 fn main() -> Fallible {

@@ -8,7 +8,7 @@ use candle_core::{
 };
 use retake::autograd::{Value, backward, grad};
 use retake::loss::gradient_penalty;
-use retake::ops::{self, Conv, Padding};
+use retake::ops::{self, Activation, Conv, Padding};
 
 use crate::ops::{compare_with_differences, gradients, normal, number, values, variables};
 
@@ -265,7 +265,7 @@ fn penalty(weights: &[Value]) -> Value {
         let h = match rest {
             [_, gamma] => {
                 let beta = normal("beta", 4, DType::F64).into();
-                ops::batch_norm_train(&h, gamma, &beta, 1e-5)?.0
+                ops::batch_norm_train(&h, gamma, &beta, 1e-5, Activation::Identity)?.0
             }
             _ => h,
         };

@@ -9,8 +9,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rng", &[]),
     ("device", &[]),
     ("data", &["hash", "rng"]),
-    ("autograd", &[]),
-    ("ops", &["device", "autograd"]),
+    ("kernel", &[]),
+    ("autograd", &["kernel"]),
+    ("ops", &["device", "kernel", "autograd"]),
     ("model", &["hash", "rng", "device", "autograd", "ops"]),
     ("loss", &["rng", "autograd", "ops"]),
     (
@@ -52,6 +53,7 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["candle_core", "candle_nn"],
         &[
             "device",
+            "kernel",
             "autograd",
             "data/mnist_dir.rs",
             "ops",
@@ -72,8 +74,19 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
 const UNSAFE: &[&str] = &[
     "data/pack/reader.rs",
     "device.rs",
+    "kernel/buffer.rs",
+    "kernel/simd.rs",
     "ops/conv/cuda/mod.rs",
-    "ops/gemm.rs",
+    // vectors and tiles of the instruction sets
+    "ops/gemm/simd.rs",
+    "ops/gemm/kernel.rs",
+    // results that tasks write side by side without zeroing them first
+    "ops/uninit.rs",
+    "ops/gemm/pack.rs",
+    "ops/gemm/product.rs",
+    "ops/conv/cpu/forward.rs",
+    "ops/conv/cpu/data_gradient.rs",
+    "ops/conv/cpu/weight_gradient.rs",
 ];
 
 #[test]

@@ -75,32 +75,35 @@ def dcgan(setup):
     return step, 8 * d.all - 2 * d.first + 3 * g.all - g.first
 
 
-@workload("wgan-gp")
+@workload("wgan-gp-64")
 def wgan_gp(setup):
-    """One step of the critic (Gulrajani et al. 2017, algorithm 1) on given fakes.
+    """One step of the critic (Gulrajani et al. 2017, algorithm 1).
 
-    Real and fake: forward and back to the weights. Between: forward, back to the image, and that way back again:
-    once more forward, and to the weights. (The activations' second derivative is zero.)"""
-    critic = setup.prepare(networks("wgan-critic-64", channels=3)["discriminator"])
+    The generator goes forward. Real and fake: the critic forward and back to the weights. Between them: forward,
+    back to the image, and that way back again: once more forward, and to the weights. (The activations have no
+    second derivative.)"""
+    nets = networks("wgan-gp-64", channels=3, latent=100)
+    generator, critic = (setup.prepare(nets[name]) for name in ("generator", "discriminator"))
     descend = setup.adam(critic, 1e-4, 0.0, 0.9)
-    real, fake = images(setup, 64), images(setup, 64)
+    real = images(setup, 64)
 
     def step():
         descend.zero_grad()
         with setup.precision():
+            with torch.no_grad():
+                fake = generator(torch.randn(setup.batch, 100, device=setup.device))
             loss = critic(fake).mean() - critic(real).mean()
             mix = torch.rand(setup.batch, 1, 1, 1, device=setup.device)
-            between = torch.lerp(fake, real, mix).requires_grad_()
+            between = torch.lerp(fake.to(real.dtype), real, mix).requires_grad_()
             scores = critic(between)
         (slope,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
-        penalty = ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
-        loss = loss + 10 * penalty
+        loss = loss + 10 * ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
         loss.backward()
         descend.step()
         return loss.item()
 
-    flops = Flops(critic, torch.zeros(1, 3, 64, 64))
-    return step, 10 * flops.all - 2 * flops.first
+    g, d = Flops(generator, torch.zeros(1, 100)), Flops(critic, torch.zeros(1, 3, 64, 64))
+    return step, g.all + 10 * d.all - 2 * d.first
 
 
 @workload("resnet")

@@ -164,7 +164,8 @@ impl Batches {
     }
 
     /// The batches of `epoch` from batch `from` on, assembled ahead on another thread; the same values as
-    /// [`Batches::batch`]. Ends after the first error.
+    /// [`Batches::batch`]. That thread shares its work with rayon's global pool, so a thread of that pool must
+    /// not be the one that waits for the batches.
     pub fn prefetch(&self, epoch: u64, from: usize) -> Prefetch {
         Prefetch::new(self.clone(), epoch, from)
     }

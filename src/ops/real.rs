@@ -6,7 +6,12 @@ use std::thread::LocalKey;
 
 use candle_core::WithDType;
 
+use super::buffer::Spares;
+use super::gemm::Element;
 use super::math;
+
+static SPARES_F32: Spares<f32> = Spares::new(Vec::new());
+static SPARES_F64: Spares<f64> = Spares::new(Vec::new());
 
 thread_local! {
     static SCRATCH_F32: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -14,7 +19,7 @@ thread_local! {
 }
 
 /// `f32`, which trains, and `f64`, in which gradients are checked.
-pub(super) trait Real: WithDType + Neg<Output = Self> {
+pub(super) trait Real: WithDType + Neg<Output = Self> + Element {
     const ZERO: Self;
     const ONE: Self;
     /// e to the `self`.
@@ -27,6 +32,8 @@ pub(super) trait Real: WithDType + Neg<Output = Self> {
     fn sigmoid(self) -> Self;
     /// This thread's buffer of the type, kept between calls.
     fn scratch() -> &'static LocalKey<RefCell<Vec<Self>>>;
+    /// Buffers that nobody uses.
+    fn spares() -> &'static Spares<Self>;
 
     /// Absolute value.
     fn magnitude(self) -> Self {
@@ -37,19 +44,19 @@ pub(super) trait Real: WithDType + Neg<Output = Self> {
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
-    #[inline]
+    #[inline(always)]
     fn exp(self) -> Self {
         math::exp_f32(self)
     }
-    #[inline]
+    #[inline(always)]
     fn ln_1p(self) -> Self {
         math::ln_1p_f32(self)
     }
-    #[inline]
+    #[inline(always)]
     fn tanh(self) -> Self {
         math::tanh_f32(self)
     }
-    #[inline]
+    #[inline(always)]
     fn sigmoid(self) -> Self {
         math::sigmoid_f32(self)
     }
@@ -57,30 +64,38 @@ impl Real for f32 {
     fn scratch() -> &'static LocalKey<RefCell<Vec<Self>>> {
         &SCRATCH_F32
     }
+    #[inline]
+    fn spares() -> &'static Spares<Self> {
+        &SPARES_F32
+    }
 }
 
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
-    #[inline]
+    #[inline(always)]
     fn exp(self) -> Self {
         libm::exp(self)
     }
-    #[inline]
+    #[inline(always)]
     fn ln_1p(self) -> Self {
         libm::log1p(self)
     }
-    #[inline]
+    #[inline(always)]
     fn tanh(self) -> Self {
         libm::tanh(self)
     }
-    #[inline]
+    #[inline(always)]
     fn sigmoid(self) -> Self {
         1.0 / (1.0 + libm::exp(-self))
     }
     #[inline]
     fn scratch() -> &'static LocalKey<RefCell<Vec<Self>>> {
         &SCRATCH_F64
+    }
+    #[inline]
+    fn spares() -> &'static Spares<Self> {
+        &SPARES_F64
     }
 }
 

@@ -6,9 +6,9 @@ use super::real::Real;
 /// which a plain loop's lines would evict each other before they are used up.
 pub(super) const TILE: usize = 16;
 
-/// Adds the transpose of `source` (`rows` × `columns`, rows `pitch` apart) to `out`, whose rows are
+/// Writes the transpose of `source` (`rows` × `columns`, rows `pitch` apart) to `out`, whose rows are
 /// `out_pitch` apart.
-pub(super) fn add_transpose<T: Real>(
+pub(super) fn transpose<T: Real>(
     source: &[T],
     pitch: usize,
     (rows, columns): (usize, usize),
@@ -28,9 +28,7 @@ pub(super) fn add_transpose<T: Real>(
             }
             for (j, values) in tile[..width].iter().enumerate() {
                 let start = (column + j) * out_pitch + row;
-                for (out, &value) in out[start..start + height].iter_mut().zip(values) {
-                    *out += value;
-                }
+                out[start..start + height].copy_from_slice(&values[..height]);
             }
         }
     }

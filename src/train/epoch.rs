@@ -4,7 +4,7 @@ use super::error::TrainError;
 use super::history::{History, Row};
 use super::learner::Learner;
 use super::{Step, Task};
-use crate::data::Batches;
+use crate::data::{Batch, Batches};
 
 /// How an epoch ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,12 @@ pub enum EpochEnd {
     },
 }
 
+/// One step of `task` on a thread of rayon's pool, where a parallel loop starts without a hand-over from one
+/// thread to another.
+pub fn run_step(task: &dyn Task, learner: &mut Learner, batch: &Batch) -> Result<Step, TrainError> {
+    rayon::scope(|_| task.step(learner, batch))
+}
+
 /// Trains for epoch `epoch` (from 1). `each_step` is told of every step, and ends the epoch by an error.
 pub fn run_epoch<E: From<TrainError>>(
     task: &dyn Task,
@@ -34,7 +40,7 @@ pub fn run_epoch<E: From<TrainError>>(
     for batch in batches.prefetch(epoch - 1, 0) {
         let batch = batch.map_err(TrainError::from)?;
         let step = learner.steps + 1;
-        let figures = match task.step(learner, &batch)? {
+        let figures = match run_step(task, learner, &batch)? {
             Step::Done(figures) => figures,
             Step::Diverged { term } => {
                 return Ok(EpochEnd::Diverged {

@@ -17,7 +17,7 @@ mod state;
 pub mod trajectory;
 
 pub use classifier::Classifier;
-pub use epoch::{EpochEnd, run_epoch};
+pub use epoch::{EpochEnd, run_epoch, run_step};
 pub use error::TrainError;
 pub use gan::Gan;
 pub use gradients::Gradients;
@@ -28,7 +28,7 @@ pub use optimiser::{Adam, Optimiser, OptimiserSpec, RmsProp, Sgd, WeightDecay};
 use crate::data::Batch;
 
 /// What a model is trained for: how a batch becomes optimiser steps, and what is measured on the way.
-pub trait Task {
+pub trait Task: Sync {
     /// The history's columns after `step` and `epoch`.
     fn columns(&self) -> &'static [&'static str];
 

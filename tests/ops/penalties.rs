@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Error, Result, Tensor};
 use indexmap::IndexMap;
 use retake::autograd::{Value, backward, grad};
 use retake::loss::gradient_penalty;
-use retake::ops::{self, Conv, Padding};
+use retake::ops::{self, Activation, Conv, Padding, Scaling};
 use serde::Deserialize;
 
 use super::golden::numbers;
@@ -55,7 +55,7 @@ fn assert_recorded(actual: &Tensor, recorded: &[f64]) {
 /// Compares `function` of the inputs recorded under `name`: its value, its gradients, the gradient penalty on
 /// its first argument and the gradients of that.
 #[track_caller]
-pub fn check(name: &str, function: impl Fn(&[Value]) -> Result<Value>) {
+fn check(name: &str, function: impl Fn(&[Value]) -> Result<Value>) {
     let recorded = Recorded::of(name);
     let arguments = variables(&recorded.inputs());
     let of: Vec<&Value> = arguments.iter().collect();
@@ -122,20 +122,54 @@ fn penalties_of_resampling_agree_with_pytorch() {
     check("pixel_shuffle", |a| ops::pixel_shuffle(&a[0], 2));
 }
 
+/// A norm of x, with gamma and beta, and the activation after it.
+type Norm = fn(&Value, &[Value], Activation) -> Result<Value>;
+
+fn scaling(affine: &[Value]) -> Option<Scaling<'_>> {
+    let [gamma, beta] = affine.first_chunk()?;
+    Some(Scaling { gamma, beta })
+}
+
+fn batch_norm(x: &Value, affine: &[Value], activation: Activation) -> Result<Value> {
+    Ok(ops::batch_norm_train(x, &affine[0], &affine[1], 1e-5, activation)?.0)
+}
+
+fn instance_norm(x: &Value, affine: &[Value], activation: Activation) -> Result<Value> {
+    ops::instance_norm(x, scaling(affine), 1e-5, activation)
+}
+
+fn layer_norm(x: &Value, affine: &[Value], activation: Activation) -> Result<Value> {
+    ops::layer_norm(x, &x.dims()[1..], scaling(affine), 1e-5, activation)
+}
+
+fn group_norm(x: &Value, affine: &[Value], activation: Activation) -> Result<Value> {
+    ops::group_norm(x, 2, scaling(affine), 1e-5, activation)
+}
+
 #[test]
-fn penalties_of_batch_norm_agree_with_pytorch() {
-    let norm = |a: &[Value]| Ok(ops::batch_norm_train(&a[0], &a[1], &a[2], 1e-5)?.0);
-    check("batch_norm", norm);
-    check("batch_norm_leaky_relu_conv2d", |a| {
-        let h = ops::leaky_relu(&norm(a)?, 0.2)?;
-        ops::conv2d(&h, &a[3], None, &Conv::default())
+fn penalties_of_norms_agree_with_pytorch() {
+    let norms: [(&str, Norm); 4] = [
+        ("batch_norm", batch_norm),
+        ("instance_norm", instance_norm),
+        ("layer_norm", layer_norm),
+        ("group_norm", group_norm),
+    ];
+    for (name, norm) in norms {
+        check(name, |a| norm(&a[0], &a[1..], Activation::Identity));
+        check(&format!("{name}_leaky_relu_conv2d"), |a| {
+            let h = norm(&a[0], &a[1..3], Activation::LeakyRelu(0.2))?;
+            ops::conv2d(&h, &a[3], None, &Conv::default())
+        });
+    }
+    check("layer_norm_vector", |a| {
+        layer_norm(&a[0], &a[1..], Activation::Identity)
     });
 }
 
 /// Compares a whole critic step of a Wasserstein GAN with gradient penalty, with a norm before the second
 /// activation.
 #[track_caller]
-pub fn check_critic(name: &str, norm: impl Fn(Value, &[Value]) -> Result<Value>) {
+fn check_critic(name: &str, norm: Norm) {
     let recorded = Recorded::of(name);
     let inputs = recorded.inputs();
     let [real, fake, mix, parameters @ ..] = &inputs[..] else {
@@ -151,13 +185,9 @@ pub fn check_critic(name: &str, norm: impl Fn(Value, &[Value]) -> Result<Value>)
     };
     let critic = |x: &Value| -> Result<Value> {
         let h = ops::leaky_relu(&ops::conv2d(x, &p[0], Some(&p[1]), &down)?, 0.2)?;
-        let h = norm(ops::conv2d(&h, &p[2], Some(&p[3]), &down)?, &p[6..])?;
-        ops::conv2d(
-            &ops::leaky_relu(&h, 0.2)?,
-            &p[4],
-            Some(&p[5]),
-            &Conv::default(),
-        )
+        let h = ops::conv2d(&h, &p[2], Some(&p[3]), &down)?;
+        let h = norm(&h, &p[6..], Activation::LeakyRelu(0.2))?;
+        ops::conv2d(&h, &p[4], Some(&p[5]), &Conv::default())
     };
     let score = |x: &Tensor| critic(&x.into())?.mean_all();
     let wasserstein = score(fake)
@@ -183,8 +213,8 @@ pub fn check_critic(name: &str, norm: impl Fn(Value, &[Value]) -> Result<Value>)
 
 #[test]
 fn critic_steps_agree_with_pytorch() {
-    check_critic("wgan_gp_critic", |h, _| Ok(h));
-    check_critic("wgan_gp_critic_batch_norm", |h, affine| {
-        Ok(ops::batch_norm_train(&h, &affine[0], &affine[1], 1e-5)?.0)
-    });
+    check_critic("wgan_gp_critic", |h, _, _| ops::leaky_relu(h, 0.2));
+    check_critic("wgan_gp_critic_batch_norm", batch_norm);
+    check_critic("wgan_gp_critic_layer_norm", layer_norm);
+    check_critic("wgan_gp_critic_instance_norm", instance_norm);
 }

@@ -1,15 +1,12 @@
-//! The gradient of a convolution with respect to its image, which is transposed convolution: the
-//! windows of the image are weightᵀ · map, and are added up where they overlap.
+//! The gradient of a convolution with respect to its image, which is transposed convolution.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape};
-use rayon::prelude::*;
 
+use super::cpu::{self, Epilogue};
 use super::geometry::Geometry;
-use super::{forward, has_kernel, reference, weight_gradient, windows};
+use super::{forward, has_kernel, reference, weight_gradient};
 use crate::autograd::Value;
 use crate::ops::dispatch::{by_type, elements};
-use crate::ops::gemm::{View, Write, multiply};
-use crate::ops::real::{Real, with_scratch};
 
 /// The image of `map` and `weight`, of the shapes in `geometry`.
 pub(super) fn apply(map: &Value, weight: &Value, geometry: Geometry) -> Result<Value> {
@@ -46,7 +43,7 @@ impl CustomOp2 for DataGradient {
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         by_type!(self.name(), map, T => {
-            let image = run::<T>(&self.0, elements(map, map_layout)?, elements(weight, weight_layout)?);
+            let image = cpu::data_gradient::run::<T>(&self.0, elements(map, map_layout)?, elements(weight, weight_layout)?, Epilogue::NONE);
             Ok((candle_core::WithDType::to_cpu_storage_owned(image), self.0.image_shape().into()))
         })
     }
@@ -61,41 +58,4 @@ impl CustomOp2 for DataGradient {
     ) -> Result<(candle_core::CudaStorage, Shape)> {
         super::cuda::data_gradient(&self.0, (map, map_layout), (weight, weight_layout))
     }
-}
-
-fn run<T: Real>(g: &Geometry, map: &[T], weight: &[T]) -> Vec<T> {
-    let (window, positions) = (g.window(), g.positions());
-    let per_task = g.samples_per_task();
-    let mut image = vec![T::ZERO; g.samples * g.image_elements()];
-    if image.is_empty() {
-        return image;
-    }
-    image
-        .par_chunks_mut(per_task * g.image_elements())
-        .zip(map.par_chunks(per_task * g.map_elements()))
-        .for_each(|(image, map)| {
-            let count = map.len() / g.map_elements();
-            let pitch = count * positions;
-            with_scratch(window * pitch + g.o * pitch, |scratch| {
-                let (columns, beside) = scratch.split_at_mut(window * pitch);
-                for group in 0..g.groups {
-                    let map = &map[group * g.o * positions..];
-                    let map = if count == 1 {
-                        map
-                    } else {
-                        windows::side_by_side(map, g.map_elements(), positions, beside, count);
-                        &*beside
-                    };
-                    let weight = View::new(&weight[group * g.o * window..], g.o, window, window);
-                    let map = View::new(map, g.o, pitch, pitch);
-                    multiply(columns, pitch, Write::Replace, weight.t(), map);
-                    for sample in 0..count {
-                        let start = sample * g.image_elements() + group * g.c * g.pixels();
-                        let channels = &mut image[start..start + g.c * g.pixels()];
-                        windows::scatter_add(g, &columns[sample * positions..], pitch, channels);
-                    }
-                }
-            });
-        });
-    image
 }

@@ -162,6 +162,26 @@ impl Geometry {
         self.groups == 1 && self.map == (1, 1) && self.kernel == self.image && self.origin == (0, 0)
     }
 
+    /// Elements of the kernel.
+    pub(super) fn taps(&self) -> usize {
+        self.kernel.0 * self.kernel.1
+    }
+
+    /// The same convolution with its pixels in one row, if it takes them one by one and they are few
+    /// enough for one task.
+    pub(super) fn flattened(self) -> Self {
+        let pixelwise = self.kernel == (1, 1) && self.stride == (1, 1) && self.image == self.map;
+        if !pixelwise || self.origin != (0, 0) || self.pixels() > 512 {
+            return self;
+        }
+        let row = (1, self.pixels());
+        Self {
+            image: row,
+            map: row,
+            ..self
+        }
+    }
+
     /// Elements of one window in one group: the depth of the forward product.
     pub(super) fn window(&self) -> usize {
         self.c * self.kernel.0 * self.kernel.1
@@ -185,13 +205,6 @@ impl Geometry {
     /// Elements of one sample's map.
     pub(super) fn map_elements(&self) -> usize {
         self.groups * self.o * self.positions()
-    }
-
-    /// Samples that one matrix product handles together, so that maps of few pixels still make wide
-    /// matrices while the batch falls into at least eight tasks where it can.
-    pub(super) fn samples_per_task(&self) -> usize {
-        let wide_enough = 256usize.div_ceil(self.positions());
-        wide_enough.min(self.samples.div_ceil(8)).max(1)
     }
 
     pub(super) fn image_shape(&self) -> (usize, usize, usize, usize) {

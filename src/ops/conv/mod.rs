@@ -3,6 +3,7 @@
 //! Three operations, each one's derivative made of the others: [`forward`], [`data_gradient`] (which is
 //! transposed convolution) and [`weight_gradient`]. Any order of differentiation works.
 
+mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data_gradient;
@@ -10,7 +11,6 @@ mod forward;
 mod geometry;
 pub(super) mod reference;
 mod weight_gradient;
-mod windows;
 
 use candle_core::{DType, Result, Tensor};
 
