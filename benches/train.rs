@@ -93,7 +93,7 @@ impl Workload {
                     critic_steps: u64::MAX,
                     seed: SEED,
                 };
-                let model = ModelRef::File("benches/models/wgan-gp-64.yaml".to_owned());
+                let model = ModelRef::Preset("wgan-gp-64".to_owned());
                 let rates = [("discriminator", 1e-4)];
                 let learner = learner(model, 64, Init::Pytorch, &rates, (0.0, 0.9), device)?;
                 Ok(steps(task, learner, images(batch, 64)))

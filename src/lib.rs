@@ -109,6 +109,7 @@ pub mod cli;
 pub mod data;
 pub mod device;
 pub mod hash;
+mod kernel;
 pub mod loss;
 pub mod metric;
 pub mod model;

@@ -169,7 +169,7 @@ fn everything_else_is_the_cpus() {
     agrees("softmax", &[image], |a| ops::softmax(&a[0]));
     agrees("log softmax", &[image], |a| ops::log_softmax(&a[0]));
     agrees("batch norm", &[image, &[3], &[3]], |a| {
-        Ok(ops::batch_norm_train(&a[0], &a[1], &a[2], 1e-5)?.0)
+        Ok(ops::batch_norm_train(&a[0], &a[1], &a[2], 1e-5, ops::Activation::Identity)?.0)
     });
     let one = Padding::symmetric(1, 1);
     agrees("max pool", &[image], |a| {

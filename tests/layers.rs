@@ -9,8 +9,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rng", &[]),
     ("device", &[]),
     ("data", &["hash", "rng"]),
-    ("autograd", &[]),
-    ("ops", &["device", "autograd"]),
+    ("kernel", &[]),
+    ("autograd", &["kernel"]),
+    ("ops", &["device", "kernel", "autograd"]),
     ("model", &["hash", "rng", "device", "autograd", "ops"]),
     ("loss", &["rng", "autograd", "ops"]),
     (
@@ -52,6 +53,7 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
         &["candle_core", "candle_nn"],
         &[
             "device",
+            "kernel",
             "autograd",
             "data/mnist_dir.rs",
             "ops",
@@ -72,6 +74,8 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
 const UNSAFE: &[&str] = &[
     "data/pack/reader.rs",
     "device.rs",
+    "kernel/buffer.rs",
+    "kernel/simd.rs",
     "ops/conv/cuda/mod.rs",
     // vectors and tiles of the instruction sets
     "ops/gemm/simd.rs",

@@ -22,6 +22,7 @@ mod readme;
 mod report;
 mod report_stage;
 mod stage_support;
+mod steps;
 mod store;
 mod support;
 mod train;

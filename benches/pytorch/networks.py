@@ -8,7 +8,6 @@ from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = ROOT / "pipelines" / "models"
-OWN = ROOT / "benches" / "models"
 
 
 class Residual(nn.Module):
@@ -99,7 +98,7 @@ def dcgan_init(module):
 
 def networks(name, **dims):
     """The networks of a model by name; `dims` gives its symbols (channels, latent, classes) their values."""
-    path = next(path for folder in (PRESETS, OWN) if (path := folder / f"{name}.yaml").exists())
+    path = PRESETS / f"{name}.yaml"
     built = {}
     for name, spec in yaml.safe_load(path.read_text())["networks"].items():
         (shape,) = spec["inputs"].values()

@@ -13,11 +13,22 @@ use super::inputs::Run;
 use super::layers::LayerSpec;
 use super::spec::NetworkSpec;
 use crate::autograd::Value;
+use crate::ops::Activation;
 
 /// A layer's computation, its sizes and parameters resolved.
 pub(super) trait Forward: Send + Sync {
     /// `x` is (N, …) with the shape the layer was built for; so is the result.
     fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError>;
+
+    /// What it does, if that is an activation and nothing else.
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
+
+    /// Takes over the activation of the layer that follows, if it can compute both at once.
+    fn absorb(&mut self, _: Activation) -> bool {
+        false
+    }
 }
 
 /// A layer's configuration: what it declares and how it computes.
@@ -220,12 +231,18 @@ impl Builder<'_> {
         input: Vec<usize>,
     ) -> Result<(Sequence, Vec<usize>), ShapeError> {
         let mut shape = input;
-        let mut steps = Vec::with_capacity(layers.len());
+        let mut steps: Vec<(String, Box<dyn Forward>)> = Vec::with_capacity(layers.len());
         for (index, layer) in layers.iter().enumerate() {
             let path = format!("{list}.{index}");
             let built = self.one(&path, layer, &shape)?;
             shape = built.shape;
-            steps.push((path, built.forward));
+            let absorbed = match (steps.last_mut(), built.forward.activation()) {
+                (Some((_, before)), Some(activation)) => before.absorb(activation),
+                _ => false,
+            };
+            if !absorbed {
+                steps.push((path, built.forward));
+            }
         }
         Ok((Sequence(steps), shape))
     }
@@ -302,5 +319,11 @@ impl Forward for Sequence {
                 located => located,
             })
         })
+    }
+
+    fn absorb(&mut self, activation: Activation) -> bool {
+        self.0
+            .last_mut()
+            .is_some_and(|(_, last)| last.absorb(activation))
     }
 }

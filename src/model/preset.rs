@@ -20,6 +20,7 @@ presets![
     "cdcgan-64",
     "dcgan-32",
     "cdcgan-32",
+    "wgan-gp-64",
     "resnet-18-small",
     "resnet-8"
 ];

@@ -3,12 +3,11 @@
 use std::hint::select_unpredictable as select;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, WithDType};
-use rayon::prelude::*;
 
 use super::dispatch::{by_type, elements, has_kernel};
 use super::real::Real;
-use super::reduce::CHUNK;
 use crate::autograd::Value;
+use crate::kernel::pointwise::{map, zip};
 
 /// max(x, 0); NaN stays NaN.
 pub fn relu(x: &Value) -> Result<Value> {
@@ -30,37 +29,65 @@ pub fn sigmoid(x: &Value) -> Result<Value> {
     Activation::Sigmoid.apply(x)
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Activation {
+/// A function of each number by itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Activation {
+    /// x
+    Identity,
+    /// max(x, 0)
     Relu,
+    /// x where x > 0, else this · x
     LeakyRelu(f64),
+    /// the hyperbolic tangent
     Tanh,
+    /// 1 / (1 + e^−x)
     Sigmoid,
 }
 
 impl Activation {
-    fn apply(self, x: &Value) -> Result<Value> {
+    /// The function of every element of `x`.
+    pub fn apply(self, x: &Value) -> Result<Value> {
+        if self == Self::Identity {
+            return Ok(x.clone());
+        }
         let y = if has_kernel(x.tensor()) {
             x.tensor().contiguous()?.apply_op1_no_bwd(&self)?
         } else {
             reference::activation(self, x.tensor())?
         };
-        Ok(match self {
-            Self::Relu | Self::LeakyRelu(_) => {
-                let point = x.detach().kept();
-                Value::record(y, &[x], move |back| {
-                    Ok(vec![Some(self.slope(&back.kept(&point), back.gradient())?)])
-                })
-            }
-            Self::Tanh | Self::Sigmoid => Value::record_with_output(y, &[x], move |back| {
+        if self.is_known_by_result() {
+            return Ok(Value::record_with_output(y, &[x], move |back| {
                 Ok(vec![Some(self.slope(back.output()?, back.gradient())?)])
-            }),
-        })
+            }));
+        }
+        let point = x.detach().kept();
+        Ok(Value::record(y, &[x], move |back| {
+            Ok(vec![Some(self.slope(&back.kept(&point), back.gradient())?)])
+        }))
     }
 
-    /// `gradient` times the activation's derivative at `point`, which is the argument of the piecewise
-    /// linear activations, whose second derivative is zero, and the result of the smooth ones.
-    fn slope(self, point: &Value, gradient: &Value) -> Result<Value> {
+    /// Whether the derivative follows from the result, so that the argument need not be kept.
+    fn is_known_by_result(self) -> bool {
+        !matches!(self, Self::LeakyRelu(slope) if slope < 0.0)
+    }
+
+    /// The factor below zero, if the function is linear on either side of it and known by its result: what
+    /// kernels of other operations can apply on the way.
+    pub(super) fn factor_below_zero(self) -> Option<f64> {
+        match self {
+            Self::Identity => Some(1.0),
+            Self::Relu => Some(0.0),
+            Self::LeakyRelu(slope) => self.is_known_by_result().then_some(slope),
+            Self::Tanh | Self::Sigmoid => None,
+        }
+    }
+
+    /// `gradient` times the activation's derivative at `point`, which is the result, or the argument where the
+    /// derivative [does not follow](Self::is_known_by_result) from that.
+    pub(super) fn slope(self, point: &Value, gradient: &Value) -> Result<Value> {
+        if self == Self::Identity {
+            return Ok(gradient.clone());
+        }
         let product = if has_kernel(point.tensor()) {
             let (point, gradient) = (
                 point.tensor().contiguous()?,
@@ -75,7 +102,7 @@ impl Activation {
             let point = back.kept(&kept_point);
             // The derivative's own derivative, expressed by the activation's result y.
             let curvature = match self {
-                Self::Relu | Self::LeakyRelu(_) => None,
+                Self::Identity | Self::Relu | Self::LeakyRelu(_) => None,
                 Self::Tanh => Some(point.affine(-2.0, 0.0)?),
                 Self::Sigmoid => Some(point.affine(-2.0, 1.0)?),
             };
@@ -100,6 +127,7 @@ impl CustomOp1 for Activation {
         by_type!(self.name(), x, T => {
             let x: &[T] = elements(x, layout)?;
             let y = match *self {
+                Self::Identity => x.to_vec(),
                 Self::Relu => map(x, |x| select(x <= T::ZERO, T::ZERO, x)),
                 Self::LeakyRelu(slope) => {
                     let slope = T::from_f64(slope);
@@ -131,6 +159,7 @@ impl CustomOp2 for Slope {
         by_type!(self.name(), point, T => {
             let (p, g): (&[T], &[T]) = (elements(point, point_layout)?, elements(gradient, gradient_layout)?);
             let out = match self.0 {
+                Activation::Identity => g.to_vec(),
                 Activation::Relu => zip(p, g, |x, g| select(x <= T::ZERO, T::ZERO, g)),
                 Activation::LeakyRelu(slope) => {
                     let slope = T::from_f64(slope);
@@ -144,28 +173,6 @@ impl CustomOp2 for Slope {
     }
 }
 
-fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
-    let mut y = vec![T::ZERO; x.len()];
-    y.par_chunks_mut(CHUNK)
-        .zip(x.par_chunks(CHUNK))
-        .for_each(|(y, x)| {
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
-        });
-    y
-}
-
-fn zip<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
-    let mut y = vec![T::ZERO; a.len()];
-    y.par_chunks_mut(CHUNK)
-        .zip(a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)))
-        .for_each(|(y, (a, b))| {
-            y.iter_mut()
-                .zip(a.iter().zip(b))
-                .for_each(|(y, (&a, &b))| *y = f(a, b));
-        });
-    y
-}
-
 mod reference {
     use candle_core::{Result, Tensor};
 
@@ -173,6 +180,7 @@ mod reference {
 
     pub(super) fn activation(activation: Activation, x: &Tensor) -> Result<Tensor> {
         match activation {
+            Activation::Identity => Ok(x.clone()),
             Activation::Relu => leaky_relu(x, 0.0),
             Activation::LeakyRelu(slope) => leaky_relu(x, slope),
             Activation::Tanh => x.tanh(),
@@ -191,6 +199,7 @@ mod reference {
         gradient: &Tensor,
     ) -> Result<Tensor> {
         let derivative = match activation {
+            Activation::Identity => point.ones_like()?,
             Activation::Relu => point.gt(&point.zeros_like()?)?.to_dtype(point.dtype())?,
             Activation::LeakyRelu(slope) => {
                 let positive = point.gt(&point.zeros_like()?)?;

@@ -3,6 +3,7 @@
 use candle_core::{Result, bail};
 
 use crate::autograd::{self, Value};
+use crate::kernel::arithmetic;
 
 impl Value {
     /// a + b.
@@ -14,7 +15,7 @@ impl Value {
     /// a − b.
     pub fn sub(&self, other: &Self) -> Result<Self> {
         same_shape("sub", self, other)?;
-        let difference = self.tensor().sub(other.tensor())?;
+        let difference = arithmetic::sub(self.tensor(), other.tensor())?;
         Ok(Self::record(difference, &[self, other], |back| {
             Ok(vec![
                 back.when_wanted(0, || Ok(back.gradient().clone()))?,
@@ -26,7 +27,7 @@ impl Value {
     /// a · b.
     pub fn mul(&self, other: &Self) -> Result<Self> {
         same_shape("mul", self, other)?;
-        let product = self.tensor().mul(other.tensor())?;
+        let product = arithmetic::mul(self.tensor(), other.tensor())?;
         let (a, b) = (self.kept_for(other), other.kept_for(self));
         Ok(Self::record(product, &[self, other], move |back| {
             let times = |factor: &Self| back.gradient().mul(factor);
@@ -40,7 +41,7 @@ impl Value {
     /// a / b.
     pub fn div(&self, other: &Self) -> Result<Self> {
         same_shape("div", self, other)?;
-        let quotient = self.tensor().div(other.tensor())?;
+        let quotient = arithmetic::div(self.tensor(), other.tensor())?;
         let divisor = other.kept();
         Ok(Self::record_with_output(
             quotient,
@@ -55,7 +56,7 @@ impl Value {
 
     /// `scale` · x + `offset`.
     pub fn affine(&self, scale: f64, offset: f64) -> Result<Self> {
-        let tensor = self.tensor().affine(scale, offset)?;
+        let tensor = arithmetic::affine(self.tensor(), scale, offset)?;
         Ok(Self::record(tensor, &[self], move |back| {
             Ok(vec![Some(back.gradient().affine(scale, 0.0)?)])
         }))
@@ -73,7 +74,7 @@ impl Value {
 
     /// √x; its slope at 0 is infinite.
     pub fn sqrt(&self) -> Result<Self> {
-        let root = self.tensor().sqrt()?;
+        let root = arithmetic::sqrt(self.tensor())?;
         Ok(Self::record_with_output(root, &[self], |back| {
             let share = back.gradient().div(back.output()?)?;
             Ok(vec![Some(share.affine(0.5, 0.0)?)])

@@ -12,7 +12,7 @@ const LN_2_HIGH: f32 = 0.693_359_4;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// e^x. Overflows to infinity and underflows to zero through the subnormals.
-#[inline]
+#[inline(always)]
 pub fn exp_f32(x: f32) -> f32 {
     // Comparisons, unlike min and max, let NaN through.
     let x = select(x > 89.0, 89.0, x);
@@ -33,13 +33,13 @@ pub fn exp_f32(x: f32) -> f32 {
     p * power_of_two(half) * power_of_two(n.wrapping_sub(half))
 }
 
-#[inline]
+#[inline(always)]
 fn power_of_two(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) as u32) << 23)
 }
 
 /// ln x: −∞ at 0, NaN below.
-#[inline]
+#[inline(always)]
 pub fn ln_f32(x: f32) -> f32 {
     // Subnormal numbers are scaled up first.
     let tiny = x < f32::MIN_POSITIVE;
@@ -68,7 +68,7 @@ pub fn ln_f32(x: f32) -> f32 {
 }
 
 /// ln(1 + x) for x ≥ 0, exact near zero.
-#[inline]
+#[inline(always)]
 pub fn ln_1p_f32(x: f32) -> f32 {
     // The rounding error of 1 + x, undone to first order (W. Kahan).
     let sum = 1.0 + x;
@@ -78,7 +78,7 @@ pub fn ln_1p_f32(x: f32) -> f32 {
 }
 
 /// tanh x.
-#[inline]
+#[inline(always)]
 pub fn tanh_f32(x: f32) -> f32 {
     let square = x * x;
     let mut p = -5.704_988_7e-3;
@@ -95,7 +95,7 @@ pub fn tanh_f32(x: f32) -> f32 {
 }
 
 /// 1 / (1 + e^−x).
-#[inline]
+#[inline(always)]
 pub fn sigmoid_f32(x: f32) -> f32 {
     1.0 / (1.0 + exp_f32(-x))
 }

@@ -3,8 +3,8 @@
 //! Each operation is one file that holds its CPU kernel, its derivative and a *reference*: the same
 //! function composed of candle's primitives. The kernels run for `f32` and `f64` on the CPU, those of
 //! convolution also on NVIDIA GPUs; any other device or type takes the reference, which is the seam
-//! where CUDA kernels go. Derivatives are expressed in differentiable operations wherever that is
-//! possible; where it is not (batch norm), a second derivative is an error, never silently zero.
+//! where CUDA kernels go. Derivatives are expressed in differentiable operations, so they can be
+//! differentiated in turn.
 //!
 //! Work is divided by the shape of the problem alone and reduced in a fixed order, so results do not
 //! depend on the number of threads. Transcendental functions are our own ([`math`]), so results do not
@@ -14,7 +14,6 @@
 
 mod activation;
 mod arithmetic;
-mod batch_norm;
 mod bias;
 mod buffer;
 mod conv;
@@ -23,6 +22,7 @@ mod gemm;
 mod linear;
 mod loss;
 pub mod math;
+mod norm;
 mod pixel_shuffle;
 mod pool;
 mod real;
@@ -33,20 +33,16 @@ mod transpose;
 mod uninit;
 mod upsample;
 
-pub use activation::{leaky_relu, relu, sigmoid, tanh};
-pub use batch_norm::{BatchStats, batch_norm_eval, batch_norm_train};
+pub use activation::{Activation, leaky_relu, relu, sigmoid, tanh};
 pub use conv::{Conv, Padding, conv_transpose2d, conv2d};
 #[doc(hidden)]
 pub use gemm::{InstructionSet, with_instruction_set};
 pub use linear::linear;
 pub use loss::{bce_with_logits, cross_entropy, l1, mse};
+pub use norm::{
+    BatchStats, Scaling, batch_norm_eval, batch_norm_train, group_norm, instance_norm, layer_norm,
+};
 pub use pixel_shuffle::{pixel_shuffle, pixel_unshuffle};
 pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use softmax::{log_softmax, softmax};
 pub use upsample::{upsample_bilinear2d, upsample_nearest2d};
-
-/// Operations composed of simpler ones: slow, plain, right to any order. What kernels are tested against, and what
-/// runs where there is no kernel.
-pub mod reference {
-    pub use super::batch_norm::reference::batch_norm_train;
-}

@@ -44,19 +44,19 @@ pub(super) trait Real: WithDType + Neg<Output = Self> + Element {
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
-    #[inline]
+    #[inline(always)]
     fn exp(self) -> Self {
         math::exp_f32(self)
     }
-    #[inline]
+    #[inline(always)]
     fn ln_1p(self) -> Self {
         math::ln_1p_f32(self)
     }
-    #[inline]
+    #[inline(always)]
     fn tanh(self) -> Self {
         math::tanh_f32(self)
     }
-    #[inline]
+    #[inline(always)]
     fn sigmoid(self) -> Self {
         math::sigmoid_f32(self)
     }
@@ -73,19 +73,19 @@ impl Real for f32 {
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
-    #[inline]
+    #[inline(always)]
     fn exp(self) -> Self {
         libm::exp(self)
     }
-    #[inline]
+    #[inline(always)]
     fn ln_1p(self) -> Self {
         libm::log1p(self)
     }
-    #[inline]
+    #[inline(always)]
     fn tanh(self) -> Self {
         libm::tanh(self)
     }
-    #[inline]
+    #[inline(always)]
     fn sigmoid(self) -> Self {
         1.0 / (1.0 + libm::exp(-self))
     }

@@ -53,11 +53,6 @@ impl Planes {
         self.channels * self.pixels
     }
 
-    /// Elements of one channel over the batch.
-    pub(super) fn count(&self) -> usize {
-        self.samples * self.pixels
-    }
-
     /// Σ `term`(a, b) over one channel of two tensors of this shape.
     pub(super) fn channel_sum<T: Real>(
         &self,

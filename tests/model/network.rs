@@ -310,3 +310,83 @@ fn wrong_inputs_are_named() {
         "network `net`: input `z` has the shape [2, 99], expected a batch of [100]"
     );
 }
+
+#[test]
+fn norms_within_a_sample_do_not_see_the_batch() {
+    let dims = Dims {
+        channels: 6,
+        ..dims(5)
+    };
+    let images = draw("image", &[3, 6, 5, 5]);
+    for (norm, parameters) in [
+        ("instance-norm", 0),
+        ("instance-norm: {affine: true}", 2 * 6),
+        ("group-norm: {groups: 2}", 2 * 6),
+        ("layer-norm", 2 * 150),
+        ("layer-norm: {affine: false}", 0),
+    ] {
+        let built = build(&one(&format!("[{norm}]")), "net", &dims, Init::Pytorch);
+        let numbers: usize = built
+            .parameters()
+            .iter()
+            .map(|parameter| parameter.value.elem_count())
+            .sum();
+        assert_eq!(numbers, parameters, "{norm}");
+        let of = |images: &Tensor| {
+            let inputs = Inputs::new().with("image", images);
+            values(&built.forward(&inputs, Mode::Train).expect("an output"))
+        };
+        let all = of(&images);
+        assert_eq!(all[..150], of(&images.narrow(0, 0, 1).expect("a sample")));
+        let (mean, deviation) = mean_and_deviation(&all);
+        assert!(
+            mean.abs() < 1e-5 && (deviation - 1.0).abs() < 1e-3,
+            "{norm}: {mean} {deviation}"
+        );
+    }
+}
+
+#[test]
+fn an_activation_is_computed_with_the_layer_before_it() {
+    // Within a list of its own it stands alone.
+    for (layer, activation) in [
+        ("batch-norm", "relu"),
+        ("layer-norm", "leaky-relu: {slope: 0.2}"),
+        ("instance-norm", "tanh"),
+        ("group-norm: {groups: 3}", "sigmoid"),
+        ("conv: {out: 4, kernel: 3}", "leaky-relu"),
+        ("conv-transpose: {out: 4, kernel: 3, bias: false}", "relu"),
+        ("flatten, linear: {out: 5}", "leaky-relu"),
+        ("conv: {out: 4, kernel: 8}", "tanh"),
+    ] {
+        let image = draw("image", &[3, 3, 8, 8]);
+        let results = [
+            format!("[{layer}, {activation}]"),
+            format!("[{layer}, [{activation}]]"),
+        ]
+        .map(|layers| {
+            let built = build(&one(&layers), "net", &dims(8), Init::Dcgan);
+            let variable = Value::variable(image.clone());
+            let inputs = Inputs::new().with("image", &variable);
+            let output = built.forward(&inputs, Mode::Train).expect("an output");
+            let mut of = vec![&variable];
+            of.extend(built.parameters().iter().map(|parameter| &parameter.value));
+            let sum = output.sqr().and_then(|squares| squares.sum_all());
+            let gradients = sum.and_then(|sum| autograd::backward(sum, &of));
+            let mut results = vec![values(&output)];
+            results.extend(
+                gradients
+                    .expect("gradients")
+                    .iter()
+                    .map(|gradient| values(gradient.as_ref().expect("a gradient"))),
+            );
+            results
+        });
+        let [together, apart] = results;
+        for (together, apart) in together.iter().zip(&apart) {
+            for (a, b) in together.iter().zip(apart) {
+                assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{layer}: {a} {b}");
+            }
+        }
+    }
+}

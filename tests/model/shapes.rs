@@ -47,6 +47,10 @@ fn windows_are_counted_as_pytorch_counts_them() {
         shape("[[upsample, conv: {out: 8, kernel: 1}, pixel-shuffle]]", 4),
         [2, 16, 16]
     );
+    assert_eq!(
+        shape("[instance-norm, {group-norm: {groups: 3}}, layer-norm]", 4),
+        [3, 4, 4]
+    );
     assert_eq!(shape("[reshape: [auto, height, width]]", 4), [3, 4, 4]);
 }
 
@@ -70,6 +74,14 @@ fn a_misfit_names_the_layer_and_both_shapes() {
     assert_eq!(
         misfit(&one("[pixel-shuffle]"), 8),
         "layers.0: pixel-shuffle cannot make blocks of 2 × 2 pixels of the channels of (3, 8, 8)"
+    );
+    assert_eq!(
+        misfit(&one("[group-norm: {groups: 2}]"), 8),
+        "layers.0: group-norm cannot cut 3 channels into 2 groups"
+    );
+    assert_eq!(
+        misfit(&one("[conv: {out: 4, kernel: 8}, instance-norm]"), 8),
+        "layers.1: instance-norm needs more than one pixel a channel, but gets (4, 1, 1)"
     );
     let plane = read(
         "networks: {net: {start: image, inputs: {image: [3, height, width], condition: [classes]},
@@ -130,6 +142,8 @@ fn absurd_sizes_are_faults_not_crashes() {
         "[conv: {out: 4, kernel: 1, groups: 0}]",
         "[dropout: {p: 1.5}]",
         "[batch-norm: {momentum: -1}]",
+        "[layer-norm: {eps: -1}]",
+        "[group-norm: {groups: 0}]",
         "[avg-pool: {kernel: 1, padding: 3}]",
     ] {
         misfit(&one(layers), 8);

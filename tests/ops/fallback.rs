@@ -11,6 +11,16 @@ use super::{assert_close, gradients, normal, variables};
 /// small integers are exact in either precision.
 #[track_caller]
 pub fn check_fallback(arguments: &[Tensor], function: impl Fn(&[Value]) -> Result<Value>) {
+    check_fallback_to(0.0, arguments, function);
+}
+
+/// The same for what is not exact even so, to `tolerance`.
+#[track_caller]
+pub fn check_fallback_to(
+    tolerance: f64,
+    arguments: &[Tensor],
+    function: impl Fn(&[Value]) -> Result<Value>,
+) {
     let results = |dtype: DType| -> Result<Vec<Tensor>> {
         let arguments = arguments
             .iter()
@@ -26,6 +36,6 @@ pub fn check_fallback(arguments: &[Tensor], function: impl Fn(&[Value]) -> Resul
     };
     let plain = results(DType::F16).unwrap();
     for (plain, kernel) in plain.iter().zip(results(DType::F32).unwrap()) {
-        assert_close(plain, &kernel, 0.0);
+        assert_close(plain, &kernel, tolerance);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Result, Tensor};
 use retake::autograd::Value;
-use retake::ops::{self, Conv, Padding};
+use retake::ops::{self, Activation, Conv, Padding, Scaling};
 
 use super::{assert_close, gradients, variables};
 
@@ -60,7 +60,7 @@ fn convolutions_agree_with_pytorch() {
 #[test]
 fn batch_norm_agrees_with_pytorch() {
     check("batch_norm", &[&[3, 2, 3, 4], &[2], &[2]], |a| {
-        Ok(ops::batch_norm_train(&a[0], &a[1], &a[2], 1e-5)?.0)
+        Ok(ops::batch_norm_train(&a[0], &a[1], &a[2], 1e-5, Activation::Identity)?.0)
     });
 }
 
@@ -75,6 +75,30 @@ fn resampling_agrees_with_pytorch() {
     });
     check("upsample_nearest2d", &[&[1, 2, 3, 2]], |a| {
         ops::upsample_nearest2d(&a[0], 2)
+    });
+}
+
+#[test]
+fn normalisations_within_a_sample_agree_with_pytorch() {
+    fn scaling(a: &[Value]) -> Option<Scaling<'_>> {
+        Some(Scaling {
+            gamma: &a[1],
+            beta: &a[2],
+        })
+    }
+    let plain = Activation::Identity;
+    check("instance_norm", &[&[2, 3, 4, 5], &[3], &[3]], |a| {
+        ops::instance_norm(&a[0], scaling(a), 1e-5, plain)
+    });
+    check("layer_norm_vector", &[&[3, 7], &[7], &[7]], |a| {
+        ops::layer_norm(&a[0], 7, scaling(a), 1e-5, plain)
+    });
+    let image: &[usize] = &[3, 4, 5];
+    check("layer_norm_image", &[&[2, 3, 4, 5], image, image], |a| {
+        ops::layer_norm(&a[0], image, scaling(a), 1e-5, plain)
+    });
+    check("group_norm", &[&[2, 6, 3, 5], &[6], &[6]], |a| {
+        ops::group_norm(&a[0], 3, scaling(a), 1e-5, plain)
     });
 }
 

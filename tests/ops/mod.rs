@@ -6,6 +6,7 @@ mod derivatives;
 mod fallback;
 mod golden;
 mod math;
+mod norm;
 mod threads;
 mod values;
 

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result};
 use retake::autograd::Value;
-use retake::ops::{self, Conv, Padding};
+use retake::ops::{self, Activation, Conv, Padding};
 
 use super::{gradients, normal};
 
@@ -28,7 +28,7 @@ fn step() -> Result<Vec<u32>> {
         groups: 2,
     };
     let h = ops::conv2d(&x, &down, None, &strided)?;
-    let (h, _) = ops::batch_norm_train(&h, &gamma, &beta, 1e-5)?;
+    let (h, _) = ops::batch_norm_train(&h, &gamma, &beta, 1e-5, Activation::Identity)?;
     let h = ops::leaky_relu(&h, 0.2)?;
     let h = ops::tanh(&ops::conv_transpose2d(&h, &up, None, &strided, (0, 0))?)?;
     let h = ops::relu(&ops::conv2d(&h, &grouped, Some(&bias), &in_groups)?)?;

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use retake::autograd::Value;
-use retake::ops::{self, Padding, reference};
+use retake::ops::{self, Padding};
 
 use super::fallback::check_fallback;
 use super::{assert_close, check_derivatives, gradients, normal, number, values, variables};
@@ -113,49 +113,6 @@ fn activations_pass_nan_on() {
     ] {
         assert!(values(y.unwrap().tensor())[0].is_nan());
     }
-}
-
-#[test]
-fn batch_norm_equals_its_reference_and_has_the_derivatives_of_differences() {
-    for shape in [vec![6, 3], vec![3, 2, 5, 3], vec![1, 2, 4, 5]] {
-        let channels = shape[1];
-        let arguments = [
-            normal("x", shape, DType::F64).affine(2.0, 3.0).unwrap(),
-            normal("gamma", channels, DType::F64),
-            normal("beta", channels, DType::F64),
-        ];
-        let [x, gamma, beta] = &arguments.each_ref().map(Value::from);
-        let (y, stats) = ops::batch_norm_train(x, gamma, beta, 1e-5).unwrap();
-        let (expected, expected_stats) = reference::batch_norm_train(x, gamma, beta, 1e-5).unwrap();
-        assert_close(y.tensor(), expected.tensor(), 1e-12);
-        assert_close(&stats.mean, &expected_stats.mean, 1e-12);
-        assert_close(&stats.var, &expected_stats.var, 1e-12);
-        assert_eq!(stats.count, x.elem_count() / channels);
-        check_derivatives(&arguments, |a| {
-            Ok(ops::batch_norm_train(&a[0], &a[1], &a[2], 1e-5)?.0)
-        });
-    }
-}
-
-#[test]
-fn batch_norm_in_evaluation_undoes_given_statistics() {
-    let arguments = [
-        normal("x", (2, 3, 2, 4), DType::F64),
-        normal("gamma", 3, DType::F64),
-        normal("beta", 3, DType::F64),
-    ];
-    let mean = normal("mean", 3, DType::F64);
-    let var = vector(&[0.5, 1.0, 4.0]);
-    let apply = |a: &[Value]| ops::batch_norm_eval(&a[0], &a[1], &a[2], &mean, &var, 0.25);
-    let y = apply(&arguments.each_ref().map(Value::from)).unwrap();
-    let [x, gamma, beta] = arguments.each_ref().map(values);
-    let (m, v) = (values(&mean), values(&var));
-    for (at, y) in values(y.tensor()).iter().enumerate() {
-        let c = at / 8 % 3;
-        let expected = (x[at] - m[c]) / (v[c] + 0.25).sqrt() * gamma[c] + beta[c];
-        assert!((y - expected).abs() < 1e-12);
-    }
-    check_derivatives(&arguments, apply);
 }
 
 #[test]

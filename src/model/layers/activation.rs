@@ -7,7 +7,7 @@ use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer};
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::inputs::Run;
-use crate::ops;
+use crate::ops::Activation;
 
 /// max(x, 0).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,42 +37,49 @@ pub struct Tanh {}
 #[serde(deny_unknown_fields)]
 pub struct Sigmoid {}
 
-/// A function that keeps the shape.
-struct Elementwise<F>(F);
+/// A layer's activation.
+struct Elementwise(Activation);
 
-impl<F> Forward for Elementwise<F>
-where
-    F: Fn(&Value) -> candle_core::Result<Value> + Send + Sync,
-{
+impl Forward for Elementwise {
     fn forward(&self, x: &Value, _: &Run<'_>) -> Result<Value, ModelError> {
-        Ok(self.0(x)?)
+        Ok(self.0.apply(x)?)
     }
+
+    fn activation(&self) -> Option<Activation> {
+        Some(self.0)
+    }
+}
+
+/// [`Forward::absorb`] for a layer that applies `own` to its result.
+pub(super) fn absorb(own: &mut Activation, next: Activation) -> bool {
+    let free = *own == Activation::Identity;
+    if free {
+        *own = next;
+    }
+    free
 }
 
 impl Layer for Relu {
     fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
-        Ok(Built::new(input.to_vec(), Elementwise(ops::relu)))
+        Ok(Built::new(input.to_vec(), Elementwise(Activation::Relu)))
     }
 }
 
 impl Layer for LeakyRelu {
     fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
-        let slope = self.slope;
-        Ok(Built::new(
-            input.to_vec(),
-            Elementwise(move |x: &Value| ops::leaky_relu(x, slope)),
-        ))
+        let activation = Activation::LeakyRelu(self.slope);
+        Ok(Built::new(input.to_vec(), Elementwise(activation)))
     }
 }
 
 impl Layer for Tanh {
     fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
-        Ok(Built::new(input.to_vec(), Elementwise(ops::tanh)))
+        Ok(Built::new(input.to_vec(), Elementwise(Activation::Tanh)))
     }
 }
 
 impl Layer for Sigmoid {
     fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
-        Ok(Built::new(input.to_vec(), Elementwise(ops::sigmoid)))
+        Ok(Built::new(input.to_vec(), Elementwise(Activation::Sigmoid)))
     }
 }

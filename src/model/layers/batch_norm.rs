@@ -4,6 +4,7 @@ use candle_core::{Tensor, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::activation::absorb;
 use crate::autograd::Value;
 use crate::model::build::{BufferSlot, Builder, Built, Forward, Layer, Slot, text};
 use crate::model::error::{ModelError, ShapeError};
@@ -23,7 +24,7 @@ pub struct BatchNorm {
     pub momentum: f64,
 }
 
-fn default_eps() -> f64 {
+pub(super) fn default_eps() -> f64 {
     1e-5
 }
 
@@ -38,6 +39,7 @@ struct Computation {
     shift: Slot,
     mean: BufferSlot,
     variance: BufferSlot,
+    activation: ops::Activation,
 }
 
 impl Layer for BatchNorm {
@@ -61,21 +63,33 @@ impl Layer for BatchNorm {
             shift: builder.parameter("bias", &[channels], Role::Zero)?,
             mean: builder.buffer("running_mean", &[channels], Role::Zero)?,
             variance: builder.buffer("running_var", &[channels], Role::RunningVariance)?,
+            activation: ops::Activation::Identity,
         };
         Ok(Built::new(input.to_vec(), computation))
     }
 }
 
 impl Forward for Computation {
+    fn absorb(&mut self, activation: ops::Activation) -> bool {
+        absorb(&mut self.activation, activation)
+    }
+
     fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let (scale, shift) = (run.parameter(self.scale), run.parameter(self.shift));
         let (mean, variance) = (run.buffer(self.mean), run.buffer(self.variance));
         match run.mode {
             Mode::Eval => Ok(ops::batch_norm_eval(
-                x, &scale, &shift, mean, variance, self.eps,
+                x,
+                &scale,
+                &shift,
+                mean,
+                variance,
+                self.eps,
+                self.activation,
             )?),
             Mode::Train => {
-                let (y, stats) = ops::batch_norm_train(x, &scale, &shift, self.eps)?;
+                let (y, stats) =
+                    ops::batch_norm_train(x, &scale, &shift, self.eps, self.activation)?;
                 let unbiased = unbiased(&stats)?;
                 self.drift(mean, &stats.mean)?;
                 self.drift(variance, &unbiased)?;

@@ -14,6 +14,7 @@ mod pixel_shuffle;
 mod pool;
 mod reshape;
 mod residual;
+mod sample_norm;
 mod tap;
 mod upsample;
 mod window;
@@ -40,6 +41,7 @@ pub use pixel_shuffle::PixelShuffle;
 pub use pool::{AvgPool, GlobalAvgPool, MaxPool};
 pub use reshape::{Flatten, Reshape};
 pub use residual::Residual;
+pub use sample_norm::{GroupNorm, InstanceNorm, LayerNorm};
 pub use tap::Tap;
 pub use upsample::{Upsample, UpsampleMode};
 
@@ -106,6 +108,9 @@ layers! {
     "conv" => Conv,
     "conv-transpose" => ConvTranspose,
     "batch-norm" => BatchNorm,
+    "instance-norm" => InstanceNorm,
+    "group-norm" => GroupNorm,
+    "layer-norm" => LayerNorm,
     "relu" => Relu,
     "leaky-relu" => LeakyRelu,
     "tanh" => Tanh,

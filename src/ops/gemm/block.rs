@@ -196,14 +196,14 @@ pub fn sweep<'a, T: Real, R>(
         };
         let mut row = 0;
         for (rows, a) in rows() {
-            let tile = Destination {
+            let mut tile = Destination {
                 data: &mut out.data[row * out.pitch + strip.column..],
                 pitch: out.pitch,
                 add: out.add,
             };
             block
                 .kernels
-                .packed_rows((rows.len(), strip.vectors), a, b, tile);
+                .packed_rows((rows.len(), strip.vectors), a, b, &mut tile);
             row += rows.len();
         }
     }

@@ -9,7 +9,6 @@
 //! instruction set: they all give the same bits.
 #![expect(
     unsafe_code,
-    clippy::inline_always,
     reason = "pointers into operands that `Kernels::run` has checked; inlined into functions that have the instruction set"
 )]
 
@@ -91,10 +90,8 @@ pub struct Kernels<T: 'static> {
     packed_columns: &'static [[Tile<T>; VECTORS]],
 }
 
-/// `depth`, the packed operand with its pitch, the placed one with its steps and places, the destination
-/// with its pitch, and whether to add.
-type Tile<T> =
-    unsafe fn(usize, *const T, usize, *const T, *const u32, *const u32, *mut T, usize, bool);
+/// Computes the tile of a job that has been checked.
+type Tile<T> = unsafe fn(&Job<T>);
 
 impl<T: Copy> Kernels<T> {
     /// `rows` × `vectors` vectors of columns: the packed operand holds the rows.
@@ -103,7 +100,7 @@ impl<T: Copy> Kernels<T> {
         (rows, vectors): (usize, usize),
         a: Packed<'_, T>,
         b: Placed<'_, T>,
-        out: Destination<'_, T>,
+        out: &mut Destination<'_, T>,
     ) {
         assert!(vectors <= b.places.len());
         let tile = self.packed_rows[rows - 1][vectors - 1];
@@ -116,7 +113,7 @@ impl<T: Copy> Kernels<T> {
         (rows, vectors): (usize, usize),
         a: Placed<'_, T>,
         b: Packed<'_, T>,
-        out: Destination<'_, T>,
+        out: &mut Destination<'_, T>,
     ) {
         assert!(rows <= a.places.len());
         let tile = self.packed_columns[rows - 1][vectors - 1];
@@ -131,7 +128,7 @@ impl<T: Copy> Kernels<T> {
         (panel, read): (usize, usize),
         packed: Packed<'_, T>,
         placed: Placed<'_, T>,
-        out: Destination<'_, T>,
+        out: &mut Destination<'_, T>,
     ) {
         let depth = placed.steps.len();
         assert!(depth > 0);
@@ -139,21 +136,22 @@ impl<T: Copy> Kernels<T> {
         let farthest = placed.places.iter().max().map_or(0, |&at| at as usize);
         assert!(farthest + placed.steps.largest + read <= placed.data.len());
         assert!((rows - 1) * out.pitch + vectors * self.lanes <= out.data.len());
+        let job = Job {
+            depth,
+            packed: packed.data.as_ptr(),
+            panel: packed.pitch,
+            placed: InPlace {
+                data: placed.data.as_ptr(),
+                steps: placed.steps.values.as_ptr(),
+                places: placed.places.as_ptr(),
+            },
+            out: out.data.as_mut_ptr(),
+            pitch: out.pitch,
+            add: out.add,
+        };
         // SAFETY: the operands and the destination lie in their slices, as checked above, and kernels are
         // handed out by `Element::kernels` only where their instructions are.
-        unsafe {
-            tile(
-                depth,
-                packed.data.as_ptr(),
-                packed.pitch,
-                placed.data.as_ptr(),
-                placed.steps.values.as_ptr(),
-                placed.places.as_ptr(),
-                out.data.as_mut_ptr(),
-                out.pitch,
-                out.add,
-            );
-        }
+        unsafe { tile(&job) }
     }
 }
 
@@ -245,29 +243,32 @@ unsafe fn tile<S: Simd, const M: usize, const V: usize>(
     }
 }
 
+/// What a tile is made of.
+struct Job<T> {
+    depth: usize,
+    packed: *const T,
+    /// elements of the packed operand at each step
+    panel: usize,
+    placed: InPlace<T>,
+    out: *mut T,
+    /// elements from row to row of the destination
+    pitch: usize,
+    add: bool,
+}
+
 /// The kernels of an instruction set for tiles of the listed numbers of rows.
 macro_rules! kernels {
     ($name:ident, $Set:ident, $T:ty, [$($rows:literal)+] $(, $features:literal)?) => {
         pub(super) static $name: Kernels<$T> = {
             $(#[target_feature(enable = $features)])?
-            unsafe fn packed_rows<const M: usize, const V: usize>(
-                depth: usize, packed: *const $T, panel: usize,
-                placed: *const $T, steps: *const u32, places: *const u32,
-                out: *mut $T, pitch: usize, add: bool,
-            ) {
-                let a = InPanel { data: packed, pitch: panel, width: 1 };
-                let b = InPlace { data: placed, steps, places };
-                unsafe { tile::<$Set<$T>, M, V>(depth, a, b, out, pitch, add) }
+            unsafe fn packed_rows<const M: usize, const V: usize>(job: &Job<$T>) {
+                let a = InPanel { data: job.packed, pitch: job.panel, width: 1 };
+                unsafe { tile::<$Set<$T>, M, V>(job.depth, a, job.placed, job.out, job.pitch, job.add) }
             }
             $(#[target_feature(enable = $features)])?
-            unsafe fn packed_columns<const M: usize, const V: usize>(
-                depth: usize, packed: *const $T, panel: usize,
-                placed: *const $T, steps: *const u32, places: *const u32,
-                out: *mut $T, pitch: usize, add: bool,
-            ) {
-                let a = InPlace { data: placed, steps, places };
-                let b = InPanel { data: packed, pitch: panel, width: <$Set<$T>>::LANES };
-                unsafe { tile::<$Set<$T>, M, V>(depth, a, b, out, pitch, add) }
+            unsafe fn packed_columns<const M: usize, const V: usize>(job: &Job<$T>) {
+                let b = InPanel { data: job.packed, pitch: job.panel, width: <$Set<$T>>::LANES };
+                unsafe { tile::<$Set<$T>, M, V>(job.depth, job.placed, b, job.out, job.pitch, job.add) }
             }
             Kernels {
                 lanes: <$Set<$T>>::LANES,

@@ -12,6 +12,8 @@
 //! its blocks, in order; an element of a block one chain of fused multiply-adds, in order. So it depends on
 //! neither the number of threads nor the instruction set.
 
+use std::ops::Range;
+
 mod block;
 mod kernel;
 mod pack;
@@ -28,11 +30,18 @@ pub use set::{InstructionSet, with_instruction_set};
 
 /// Steps of the depth in a block, at most: a panel of three vectors of them fits into the first-level
 /// cache with room to spare.
-pub(super) const DEPTH: usize = 256;
+pub(super) const DEPTH: usize = 192;
 
 /// The largest even division of `depth` (of units that are not cut, `unit` steps each) into blocks of
 /// [`DEPTH`] steps: units in a block.
 pub(super) fn depth_block(units: usize, unit: usize) -> usize {
     let most = (DEPTH / unit.max(1)).clamp(1, units.max(1));
     units.div_ceil(units.div_ceil(most).max(1)).max(1)
+}
+
+/// `0..count` in pieces of `size`.
+pub(super) fn pieces(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count)
+        .step_by(size)
+        .map(move |start| start..(start + size).min(count))
 }

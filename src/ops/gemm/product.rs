@@ -1,11 +1,13 @@
 //! Products of row-major matrices.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::block::{Columns, Run, Sweep, sweep};
-use super::depth_block;
-use super::kernel::{Destination, Offsets};
+use super::kernel::{Destination, Kernels};
 use super::pack::{PackedRows, Rows};
+use super::{depth_block, pieces};
 use crate::ops::real::{Real, with_scratch};
 use crate::ops::transpose::transpose;
 use crate::ops::uninit::{Shared, filled};
@@ -59,16 +61,19 @@ impl<'a, T: Real> Matrix<'a, T> {
     reason = "tasks write disjoint parts of the product, and together all of it"
 )]
 pub fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>) -> Vec<T> {
-    /// columns of a task
-    const COLUMNS: usize = 240;
     assert_eq!(a.columns, b.rows);
     let (m, n, depth) = (a.rows, b.columns, a.columns);
-    if m == 0 || n == 0 || depth == 0 {
+    if depth == 0 {
         return vec![T::ZERO; m * n];
+    }
+    if n < m && n < NARROW {
+        let transposed = product(b.t(), a.t());
+        let mut out = vec![T::ZERO; m * n];
+        transpose(&transposed, m, (n, m), &mut out, n);
+        return out;
     }
     let kernels = T::kernels();
     let block = depth_block(depth, 1);
-    let one: Offsets = std::iter::once(0).collect();
     let (pitch, unit_pitch) = a.pitches();
     let rows = Rows {
         data: a.data,
@@ -76,88 +81,87 @@ pub fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>) -> Vec<T> {
         pitch,
         units: depth,
         unit_pitch,
-        unit: one,
+        unit: std::iter::once(0).collect(),
     };
-    let rows = PackedRows::new(&[rows], kernels.rows, block);
-    let columns = n
-        .div_ceil(n.div_ceil(COLUMNS))
-        .next_multiple_of(kernels.lanes);
-    let split = (n.div_ceil(columns), 16usize.div_ceil(n.div_ceil(columns)));
-    let height = m
-        .div_ceil(split.1.min(m.div_ceil(4 * kernels.rows)))
-        .next_multiple_of(kernels.rows);
-    let tasks: Vec<(usize, usize)> = (0..n)
-        .step_by(columns)
-        .flat_map(|column| (0..m).step_by(height).map(move |row| (row, column)))
+    let work = Product {
+        rows: PackedRows::new(&[rows], kernels.rows, block),
+        kernels,
+        b,
+        block,
+    };
+    let tasks: Vec<_> = pieces(n, COLUMNS)
+        .flat_map(|columns| pieces(m, ROWS).map(move |rows| (rows, columns.clone())))
         .collect();
     unsafe {
         filled(m * n, |out| {
             let out = Shared::new(out);
-            tasks
-                .into_par_iter()
-                .with_max_len(1)
-                .for_each(|(row, column)| {
-                    let rows_here = row..(row + height).min(m);
-                    let width = columns.min(n - column);
-                    let padded = width.next_multiple_of(kernels.lanes);
-                    let runs = [Run {
-                        at: 0,
-                        length: padded,
-                    }];
-                    let strips = Columns::new(&runs, kernels.lanes);
-                    let pitch = padded + 16;
-                    with_scratch(block * padded + rows_here.len() * pitch, |scratch| {
-                        let (gathered, sums) = scratch.split_at_mut(block * padded);
-                        for (index, from) in (0..depth).step_by(block).enumerate() {
-                            let depth = block.min(depth - from);
-                            // Straight from the matrix where whole vectors can be loaded there.
-                            let (source, step) = if b.transposed {
-                                transpose(
-                                    &b.data[column * b.rows + from..],
-                                    b.rows,
-                                    (width, depth),
-                                    gathered,
-                                    padded,
-                                );
-                                (&*gathered, padded)
-                            } else if width == padded {
-                                (&b.data[from * n + column..], n)
-                            } else {
-                                for (k, out) in
-                                    gathered.chunks_exact_mut(padded).take(depth).enumerate()
-                                {
-                                    let start = (from + k) * n + column;
-                                    out[..width].copy_from_slice(&b.data[start..start + width]);
-                                }
-                                (&*gathered, padded)
-                            };
-                            let steps = (0..depth).map(|k| k * step).collect();
-                            let work = Sweep {
-                                kernels,
-                                source,
-                                columns: &strips,
-                                steps: &steps,
-                            };
-                            let mut sums = Destination {
-                                data: &mut *sums,
-                                pitch,
-                                add: index > 0,
-                            };
-                            sweep(
-                                &work,
-                                || rows.block(0, index, rows_here.clone()),
-                                &mut [],
-                                &mut sums,
-                            );
-                        }
-                        for (row, sums) in rows_here.clone().zip(sums.chunks_exact(pitch)) {
-                            let out = out.range(row * n + column, width);
-                            for (out, &sum) in out.iter_mut().zip(sums) {
-                                out.write(sum);
-                            }
-                        }
-                    });
-                });
+            let tasks = tasks.into_par_iter().with_max_len(1);
+            tasks.for_each(|(rows, columns)| work.run(&rows, &columns, &out));
         })
+    }
+}
+
+/// Columns below which the transpose of a product is computed, whose vectors are fuller.
+const NARROW: usize = 16;
+/// Rows of a task, a multiple of any tile's: what the second-level cache holds of them.
+const ROWS: usize = 256;
+/// Columns of a task, a multiple of any tile's.
+const COLUMNS: usize = 144;
+
+struct Product<'a, T: Real> {
+    kernels: &'static Kernels<T>,
+    rows: PackedRows<T>,
+    b: Matrix<'a, T>,
+    /// steps of a block of the depth
+    block: usize,
+}
+
+impl<T: Real> Product<'_, T> {
+    #[expect(unsafe_code, reason = "each task has its own rows and columns")]
+    fn run(&self, rows: &Range<usize>, columns: &Range<usize>, out: &Shared<'_, T>) {
+        let b = &self.b;
+        let width = columns.len().next_multiple_of(self.kernels.lanes);
+        // A pitch that is no power of two keeps the rows of a tile in different sets of the cache.
+        let pitch = width + 16;
+        let run = Run {
+            at: 0,
+            length: width,
+        };
+        let strips = Columns::new(&[run], self.kernels.lanes);
+        with_scratch(self.block * width + rows.len() * pitch, |scratch| {
+            let (panel, sums) = scratch.split_at_mut(self.block * width);
+            for (block, depth) in pieces(b.rows, self.block).enumerate() {
+                // Copied even where it could be read in place: rows are often a power of two apart.
+                if b.transposed {
+                    let source = &b.data[columns.start * b.rows + depth.start..];
+                    transpose(source, b.rows, (columns.len(), depth.len()), panel, width);
+                } else {
+                    for (k, out) in depth.clone().zip(panel.chunks_exact_mut(width)) {
+                        let row = &b.data[k * b.columns..][columns.clone()];
+                        out[..columns.len()].copy_from_slice(row);
+                    }
+                }
+                let steps = (0..depth.len()).map(|k| k * width).collect();
+                let work = Sweep {
+                    kernels: self.kernels,
+                    source: panel,
+                    columns: &strips,
+                    steps: &steps,
+                };
+                let mut sums = Destination {
+                    data: &mut *sums,
+                    pitch,
+                    add: block > 0,
+                };
+                let rows = || self.rows.block(0, block, rows.clone());
+                sweep(&work, rows, &mut [], &mut sums);
+            }
+            for (row, sums) in rows.clone().zip(sums.chunks_exact(pitch)) {
+                let out = unsafe { out.range(row * b.columns + columns.start, columns.len()) };
+                for (out, &sum) in out.iter_mut().zip(sums) {
+                    out.write(sum);
+                }
+            }
+        });
     }
 }

@@ -4,7 +4,6 @@
 //! bits on each.
 #![expect(
     unsafe_code,
-    clippy::inline_always,
     reason = "intrinsics; inlined into functions that have the instruction set"
 )]
 
@@ -88,6 +87,7 @@ portable!(f64, 2);
 
 #[cfg(target_arch = "x86_64")]
 pub mod x86 {
+    #[expect(clippy::wildcard_imports, reason = "two dozen intrinsics")]
     use std::arch::x86_64::*;
     use std::marker::PhantomData;
 

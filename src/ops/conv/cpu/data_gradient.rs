@@ -11,10 +11,11 @@ use rayon::prelude::*;
 
 use super::epilogue::Epilogue;
 use super::planes::{Axis, Planes};
-use super::tasks::{Extent, Task, pieces};
+use super::tasks::{Extent, Task};
 use crate::ops::conv::geometry::Geometry;
 use crate::ops::gemm::{
-    Columns, Destination, Kernels, Offsets, PackedRows, Rows, Run, Sweep, depth_block, sweep,
+    Columns, Destination, Kernels, Offsets, PackedRows, Rows, Run, Sweep, depth_block, pieces,
+    sweep,
 };
 use crate::ops::real::{Real, with_scratch};
 use crate::ops::uninit::{Shared, filled};

@@ -1,5 +1,5 @@
-//! The convolutions' kernels for the CPU, on slices: implicit matrix products
-//! (["im2col"](https://hal.inria.fr/inria-00112631), Chellapilla et al. 2006, without the matrix).
+//! The convolutions' kernels for the CPU, on slices: products with the matrix of windows (im2col;
+//! Chellapilla et al. 2006) that never make the matrix.
 //!
 //! | | rows | columns | depth |
 //! | --- | --- | --- | --- |

@@ -160,11 +160,15 @@ pub(super) fn window_offsets(
 fn copy_strided<T: Real>(source: &[T], stride: usize, out: &mut [T]) {
     match stride {
         1 => out.copy_from_slice(&source[..out.len()]),
-        // A constant stride lets the compiler shuffle instead of loading one by one.
-        2 => out
-            .iter_mut()
-            .zip(source.chunks(2))
-            .for_each(|(o, s)| *o = s[0]),
+        2 => {
+            // Pairs of a constant size let the compiler shuffle instead of loading one by one.
+            let last = 2 * out.len().saturating_sub(1);
+            if let (Some(out), Some(&value)) = (out.last_mut(), source.get(last)) {
+                *out = value;
+            }
+            let (pairs, _) = source.as_chunks::<2>();
+            out.iter_mut().zip(pairs).for_each(|(o, s)| *o = s[0]);
+        }
         _ => out
             .iter_mut()
             .zip(source.iter().step_by(stride))

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::ops::gemm::pieces;
+
 /// How many tasks there should be, so that a handful of threads are busy to the end.
 const TASKS: usize = 16;
 /// Columns of a task: many enough to make up for reading the rows' panels, few enough for the caches.
@@ -48,7 +50,7 @@ impl Extent {
             )
         };
         let blocks = self.groups * self.samples.div_ceil(samples) * lines.div_ceil(lines_each);
-        let split = TASKS
+        let split = (TASKS * 3 / 4)
             .div_ceil(blocks.max(1))
             .min(self.channels.div_ceil(4 * height))
             .max(1);
@@ -70,11 +72,4 @@ impl Extent {
         }
         tasks
     }
-}
-
-/// `0..count` in pieces of `size`.
-pub(super) fn pieces(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..count)
-        .step_by(size)
-        .map(move |start| start..(start + size).min(count))
 }

@@ -8,10 +8,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::planes::{Planes, window_axes, window_offsets};
-use super::tasks::pieces;
 use crate::ops::buffer::Buffer;
 use crate::ops::conv::geometry::Geometry;
-use crate::ops::gemm::{DEPTH, Destination, Kernels, Offsets, Packed, Placed, VECTORS};
+use crate::ops::gemm::{DEPTH, Destination, Kernels, Offsets, Packed, Placed, VECTORS, pieces};
 use crate::ops::real::{Real, with_scratch};
 use crate::ops::transpose::{TILE, transpose};
 use crate::ops::uninit::{Shared, filled};
@@ -238,13 +237,13 @@ impl<T: Real> WeightGradient<'_, T> {
                     data: panel,
                     pitch: width,
                 };
-                let out = Destination {
+                let mut out = Destination {
                     data: &mut sums[column..],
                     pitch,
                     add: block.add,
                 };
                 self.kernels
-                    .packed_columns((places.len(), strip.len()), a, b, out);
+                    .packed_columns((places.len(), strip.len()), a, b, &mut out);
             }
         }
     }
