@@ -5,6 +5,7 @@ mod conv;
 mod derivatives;
 mod fallback;
 mod golden;
+mod instruction_sets;
 mod math;
 mod norm;
 mod penalties;
