@@ -6,6 +6,7 @@
     reason = "a test that fails should say where, and equal bytes mean equal numbers"
 )]
 
+mod autograd;
 mod bad;
 mod cache;
 #[cfg(feature = "cuda")]

@@ -164,7 +164,7 @@ model:
         - layer-norm
         - leaky-relu: {slope: 0.2}
         - residual: {layers: [conv: {out: 16, kernel: 3, padding: 1}, batch-norm, relu]}
-        - avg-pool: 2
+        - avg-pool: {kernel: 2}
         - flatten
         - linear: {out: 8}
         - tanh

@@ -31,6 +31,17 @@ pub fn grad(output: &Value, of: &[&Value]) -> Result<Vec<Option<Value>>> {
     walk(root, seed, of, Way::Differentiable)
 }
 
+/// [`grad`] of Σ `output` · `weights` with the weights as if they were constants. What it gives can be
+/// differentiated for the weights as well.
+pub(super) fn weighted_grad(
+    output: &Value,
+    weights: &Value,
+    of: &[&Value],
+) -> Result<Vec<Option<Value>>> {
+    let root = output.node().cloned();
+    walk(root, weights.clone(), of, Way::Differentiable)
+}
+
 /// The gradient of a scalar with respect to itself, and its node.
 fn start(scalar: &Value) -> Result<(Value, Option<Arc<Node>>)> {
     if scalar.rank() != 0 {

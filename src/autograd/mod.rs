@@ -26,4 +26,4 @@ mod value;
 pub(crate) use add::add;
 pub use backward::{backward, grad};
 pub use node::Backward;
-pub use value::Value;
+pub use value::{Kept, Value};

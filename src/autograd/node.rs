@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::{Result, Shape, Tensor};
 
-use super::backward::grad;
+use super::backward::weighted_grad;
 use super::value::{Kept, Value};
 
 /// Numbers nodes in the order they are made, in which arguments come before results.
@@ -141,7 +141,7 @@ impl Backward<'_> {
     }
 
     /// A captured value: a constant, unless the gradients are going to be differentiated.
-    pub(crate) fn kept(&self, kept: &Kept) -> Value {
+    pub fn kept(&self, kept: &Kept) -> Value {
         match self.way {
             Way::Consume => kept.value().detach(),
             Way::Differentiable => kept.value().clone(),
@@ -163,7 +163,7 @@ impl Backward<'_> {
     }
 
     /// The same for a gradient that needs a value which was [kept for it](Value::kept_for).
-    pub(crate) fn with_kept(
+    pub fn with_kept(
         &self,
         argument: usize,
         kept: Option<&Kept>,
@@ -184,8 +184,7 @@ impl Backward<'_> {
         // Nodes of their own: an argument may have been given twice, or computed from another.
         let aliases = arguments.map(Value::alias);
         let aliases = aliases.each_ref();
-        let product = function(aliases)?.mul(self.gradient)?.sum_all()?;
-        grad(&product, &aliases)
+        weighted_grad(&function(aliases)?, self.gradient, &aliases)
     }
 
     /// The operation's result.

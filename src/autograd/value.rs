@@ -36,8 +36,9 @@ impl Value {
     /// [wanted](Backward::wants).
     ///
     /// What `backward` captures must be constants or `arguments`: those it needs, as [`Kept`] values, and no others,
-    /// so that nothing is kept in vain.
-    pub(crate) fn record(
+    /// so that nothing is kept in vain. It is written in operations on values, that its result may be
+    /// differentiated again.
+    pub fn record(
         tensor: Tensor,
         arguments: &[&Self],
         backward: impl Fn(&Backward<'_>) -> Result<Vec<Option<Self>>> + Send + Sync + 'static,
@@ -46,7 +47,7 @@ impl Value {
     }
 
     /// [`Value::record`] for an operation whose way back needs its [output](Backward::output).
-    pub(crate) fn record_with_output(
+    pub fn record_with_output(
         tensor: Tensor,
         arguments: &[&Self],
         backward: impl Fn(&Backward<'_>) -> Result<Vec<Option<Self>>> + Send + Sync + 'static,
@@ -101,12 +102,12 @@ impl Value {
     }
 
     /// This value, for a way back to capture.
-    pub(crate) fn kept(&self) -> Kept {
+    pub fn kept(&self) -> Kept {
         Kept(self.clone())
     }
 
     /// This value for a way back to capture, if only the gradient of `argument` needs it.
-    pub(crate) fn kept_for(&self, argument: &Self) -> Option<Kept> {
+    pub fn kept_for(&self, argument: &Self) -> Option<Kept> {
         argument.is_tracked().then(|| self.kept())
     }
 
@@ -153,7 +154,7 @@ impl Value {
 
 /// A value that a way back has captured; [`Backward::kept`] lets it out.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept(Value);
+pub struct Kept(Value);
 
 impl Kept {
     pub(super) fn value(&self) -> &Value {

@@ -72,7 +72,7 @@ impl Target<'_> {
 
 impl Kind for EvaluateConfig {
     const NAME: &'static str = "evaluate";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn inputs(&self) -> Vec<InputSpec> {
         vec![

@@ -89,7 +89,7 @@ enum Target {
 
 impl Kind for SampleConfig {
     const NAME: &'static str = "sample";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn inputs(&self) -> Vec<InputSpec> {
         vec![

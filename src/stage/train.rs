@@ -29,7 +29,7 @@ const CORES: usize = 4;
 
 impl Kind for TrainConfig {
     const NAME: &'static str = "train";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn inputs(&self) -> Vec<InputSpec> {
         let mut inputs = vec![InputSpec::required("data", &[Format::Data, Format::Recipe])];

@@ -1,6 +1,7 @@
 use candle_core::{DType, Device, Tensor};
 use retake::autograd::{self, Value};
 use retake::model::{Dims, Init, Inputs, Mode, ModelError, ModelSpec, Network};
+use retake::ops;
 use retake::rng::Stream;
 
 use super::{dims, one, read};
@@ -60,6 +61,27 @@ fn every_preset_gives_what_inference_said() {
             );
         }
     }
+}
+
+#[test]
+fn enlarging_layers_compute_what_they_are_named_for() {
+    let x = draw("image", &[2, 8, 5, 3]);
+    let check = |layers: &str, expected: candle_core::Result<Value>| {
+        let spec = read(&format!(
+            "networks: {{net: {{inputs: {{image: [8, 5, 3]}}, layers: {layers}}}}}"
+        ));
+        let built = build(&spec, "net", &dims(8), Init::Dcgan);
+        let inputs = Inputs::new().with("image", &x);
+        let output = built.forward(&inputs, Mode::Eval).expect("an output");
+        let expected = expected.expect("an output");
+        assert_eq!(output.dims(), expected.dims());
+        assert_eq!(values(&output), values(&expected));
+    };
+    let x = Value::from(&x);
+    check("[upsample: {scale: 3}]", ops::upsample_nearest2d(&x, 3));
+    let blended = ops::upsample_bilinear2d(&x, 2);
+    check("[upsample: {mode: bilinear}]", blended);
+    check("[pixel-shuffle]", ops::pixel_shuffle(&x, 2));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use retake::ops::{self, Activation, Conv, Padding, Scaling};
 use super::{assert_close, gradients, variables};
 
 /// The script's `numbers`.
-fn numbers(salt: usize, shape: &[usize]) -> Tensor {
+pub fn numbers(salt: usize, shape: &[usize]) -> Tensor {
     let count: usize = shape.iter().product();
     let values: Vec<f32> = (0..count)
         .map(|k| ((k * 7919 + salt * 104_729) % 2048) as f32 / 1024.0 - 1.0)
@@ -73,8 +73,30 @@ fn resampling_agrees_with_pytorch() {
     check("avg_pool2d", &[&[2, 2, 5, 7]], |a| {
         ops::avg_pool2d(&a[0], (3, 2), (2, 3), padding)
     });
+    check("max_pool2d_overlapping", &[&[2, 2, 6, 7]], |a| {
+        ops::max_pool2d(&a[0], (3, 3), (2, 2), padding)
+    });
     check("upsample_nearest2d", &[&[1, 2, 3, 2]], |a| {
         ops::upsample_nearest2d(&a[0], 2)
+    });
+    check("upsample_bilinear2d", &[&[2, 2, 3, 5]], |a| {
+        ops::upsample_bilinear2d(&a[0], 2)
+    });
+    check("upsample_bilinear2d_by_3", &[&[1, 2, 3, 2]], |a| {
+        ops::upsample_bilinear2d(&a[0], 3)
+    });
+    check("pixel_shuffle", &[&[2, 12, 3, 2]], |a| {
+        ops::pixel_shuffle(&a[0], 2)
+    });
+    check("pixel_shuffle_by_3", &[&[1, 18, 2, 3]], |a| {
+        ops::pixel_shuffle(&a[0], 3)
+    });
+}
+
+#[test]
+fn linear_agrees_with_pytorch() {
+    check("linear", &[&[3, 5], &[4, 5], &[4]], |a| {
+        ops::linear(&a[0], &a[1], Some(&a[2]))
     });
 }
 

@@ -5,8 +5,10 @@ mod conv;
 mod derivatives;
 mod fallback;
 mod golden;
+mod instruction_sets;
 mod math;
 mod norm;
+mod penalties;
 mod threads;
 mod values;
 
@@ -14,7 +16,7 @@ use candle_core::{DType, Device, Shape, Tensor};
 use retake::autograd::{Value, backward};
 use retake::rng::Stream;
 
-pub use derivatives::{check_derivatives, check_gradients};
+pub use derivatives::{check_derivatives, check_gradients, compare_with_differences};
 
 /// Standard normal numbers of a shape, from a named stream.
 pub fn normal(purpose: &str, shape: impl Into<Shape>, dtype: DType) -> Tensor {

@@ -144,6 +144,20 @@ fn pools_have_the_derivatives_of_differences_and_need_no_kernel() {
             check_fallback(&x, sum);
         }
     }
+    for dtype in [DType::F32, DType::F16] {
+        let x = vector(&[
+            1.0,
+            f64::NAN,
+            3.0,
+            f64::NEG_INFINITY,
+            f64::NEG_INFINITY,
+            -1.0,
+        ]);
+        let x = x.reshape((1, 1, 1, 6)).unwrap().to_dtype(dtype).unwrap();
+        let y = ops::max_pool2d(&x.into(), (1, 2), (1, 2), Padding::default()).unwrap();
+        let y = values(y.tensor());
+        assert!(y[0].is_nan() && y[1] == 3.0 && y[2] == -1.0);
+    }
     let global = ops::global_avg_pool2d(&Value::from(&x[0])).unwrap();
     assert_close(global.tensor(), &x[0].mean((2, 3)).unwrap(), 1e-12);
     check_derivatives(&x, |a| ops::global_avg_pool2d(&a[0]));
@@ -161,6 +175,43 @@ fn upsampling_repeats_and_accumulates() {
         up.add(&ops::upsample_nearest2d(&a[0].sqr()?, 3)?)
     });
     check_fallback(&x, |a| ops::upsample_nearest2d(&a[0], 2));
+}
+
+#[test]
+fn bilinear_upsampling_has_the_derivatives_of_differences() {
+    let ramp = vector(&[0.0, 4.0]).reshape((1, 1, 1, 2)).unwrap();
+    let y = ops::upsample_bilinear2d(&ramp.into(), 2).unwrap();
+    assert_eq!(values(y.tensor()), [0.0, 1.0, 3.0, 4.0, 0.0, 1.0, 3.0, 4.0]);
+    for (shape, scale) in [((2, 2, 3, 5), 2), ((1, 2, 1, 4), 3), ((2, 1, 2, 2), 1)] {
+        let x = [normal("x", shape, DType::F64)];
+        check_derivatives(&x, |a| ops::upsample_bilinear2d(&a[0], scale));
+    }
+    // Weights of sixteenths are exact in half precision as well.
+    let x = [normal("x", (2, 2, 3, 5), DType::F64)];
+    check_fallback(&x, |a| ops::upsample_bilinear2d(&a[0], 2));
+}
+
+#[test]
+fn pixel_shuffle_moves_channels_into_blocks_and_back() {
+    let x = Tensor::arange(0.0, 8.0, &Device::Cpu).unwrap();
+    let x: Value = x.reshape((1, 4, 1, 2)).unwrap().into();
+    let y = ops::pixel_shuffle(&x, 2).unwrap();
+    assert_eq!(y.dims(), [1, 1, 2, 4]);
+    assert_eq!(values(y.tensor()), [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
+    let back = ops::pixel_unshuffle(&y, 2).unwrap();
+    assert_close(back.tensor(), x.tensor(), 0.0);
+
+    let x = [normal("x", (2, 18, 3, 2), DType::F64)];
+    check_derivatives(&x, |a| ops::pixel_shuffle(&a[0], 3));
+    check_fallback(&x, |a| ops::pixel_shuffle(&a[0], 3));
+    let y = [normal("y", (2, 3, 6, 4), DType::F64)];
+    check_derivatives(&y, |a| ops::pixel_unshuffle(&a[0], 2));
+    check_fallback(&y, |a| ops::pixel_unshuffle(&a[0], 2));
+    let error = ops::pixel_shuffle(&Value::from(&y[0]), 2).unwrap_err();
+    assert!(
+        error.to_string().contains("not a multiple of 2²"),
+        "{error}"
+    );
 }
 
 #[test]
