@@ -42,7 +42,7 @@
 //! | layer | holds | notes |
 //! | --- | --- | --- |
 //! | [`hash`] [`rng`] [`device`] | digests and canonical encoding; random streams; where tensors live | |
-//! | [`data`] [`autograd`] [`ops`] [`model`] [`loss`] [`train`] [`metric`] [`report`] | packed images; the tape; differentiable operations; networks as data; losses; the training loop; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model` and `loss`; `model` and `loss` use `ops`, which uses `autograd`; `report` uses `metric`. polars in `report` only |
+//! | [`data`] `kernel` [`autograd`] [`ops`] [`model`] [`loss`] [`train`] [`metric`] [`report`] | packed images; loops over slices; the tape; differentiable operations; networks as data; losses; the training loop; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model` and `loss`; `model` and `loss` use `ops`, which uses `autograd`; both use `kernel`; `report` uses `metric`. polars in `report` only |
 //! | [`stage`] | the list of kinds, and the contract between a kind and whatever runs it | candle up to here |
 //! | [`spec`] | the pipeline language: text, positions, faults | saphyr in `spec/locate.rs` only |
 //! | [`plan`], [`store`] | nodes and keys; objects, records, locks | neither knows the other |
@@ -94,7 +94,7 @@
 //! | a network | YAML in the pipeline, or `file:` beside it | nowhere; as a preset: `pipelines/models/`, and `presets!` in `src/model/preset.rs` |
 //! | a kind of stage | its configuration with `impl Kind` in `src/stage/` | `kinds!` in [`stage`] |
 //! | a layer | its shapes and its forward pass in `src/model/layers/` | `layers!` there |
-//! | an operation | kernel, derivative and reference in `src/ops/` | [`ops`] |
+//! | an operation | kernel (with what `src/kernel/` has for loops), derivative and reference in `src/ops/` | [`ops`] |
 //! | a loss | `src/loss/` | [`loss`], and its name in [`stage::train::LossName`] |
 //! | an optimiser | its rule in `src/train/optimiser/` | [`train::OptimiserSpec`], and its name and constants in [`stage::train::OptimiserName`] |
 //! | a metric | features → statistics → score in `src/metric/` | [`metric::Metric`]; what it is computed on in `src/stage/measure.rs` |

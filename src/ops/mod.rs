@@ -15,7 +15,6 @@
 mod activation;
 mod arithmetic;
 mod bias;
-mod buffer;
 mod conv;
 mod dispatch;
 mod gemm;
@@ -32,6 +31,7 @@ mod softmax;
 mod transpose;
 mod uninit;
 mod upsample;
+mod workspace;
 
 pub use activation::{Activation, leaky_relu, relu, sigmoid, tanh};
 pub use bias::Finish;

@@ -6,9 +6,9 @@ use std::thread::LocalKey;
 
 use candle_core::WithDType;
 
-use super::buffer::Spares;
 use super::gemm::Element;
 use super::math;
+use super::workspace::Spares;
 
 static SPARES_F32: Spares<f32> = Spares::new(Vec::new());
 static SPARES_F64: Spares<f64> = Spares::new(Vec::new());

@@ -48,9 +48,9 @@ fn every_preset_gives_what_inference_said() {
         for (network, net) in &spec.networks {
             let built = build(&spec, network, &dims(side), Init::Dcgan);
             let inputs = Inputs::new()
-                .with("z", &draw("z", &[2, 100]))
-                .with("condition", &draw("condition", &[2, 24]))
-                .with("image", &draw("image", &[2, 3, side, side]));
+                .with("z", draw("z", &[2, 100]))
+                .with("condition", draw("condition", &[2, 24]))
+                .with("image", draw("image", &[2, 3, side, side]));
             let output = built.forward(&inputs, Mode::Train).expect("an output");
             let shape = retake::model::output_shape(net, &dims(side)).expect("shapes fit");
             assert_eq!(output.dims()[0], 2);
@@ -92,9 +92,9 @@ fn the_condition_changes_the_output() {
         assert!(built.takes("condition"));
         let output = |purpose: &str| {
             let inputs = Inputs::new()
-                .with("z", &draw("z", &[2, 100]))
-                .with("image", &draw("image", &[2, 3, 32, 32]))
-                .with("condition", &draw(purpose, &[2, 24]));
+                .with("z", draw("z", &[2, 100]))
+                .with("image", draw("image", &[2, 3, 32, 32]))
+                .with("condition", draw(purpose, &[2, 24]));
             values(&built.forward(&inputs, Mode::Eval).expect("an output"))
         };
         assert_ne!(output("one"), output("another"), "{network}");
@@ -193,7 +193,7 @@ fn running_statistics_move_in_training_only() {
     );
     let batch =
         Tensor::new(&[1f32, 3., 5., 7.], &Device::Cpu).and_then(|t| t.reshape((4, 1, 1, 1)));
-    let inputs = Inputs::new().with("image", &batch.expect("a tensor"));
+    let inputs = Inputs::new().with("image", batch.expect("a tensor"));
     let statistics = || -> Vec<f32> {
         built
             .buffers()
@@ -221,7 +221,7 @@ fn running_statistics_move_in_training_only() {
 fn a_batch_of_one_value_has_no_variance() {
     let spec = one("[batch-norm]");
     let built = build(&spec, "net", &dims(1), Init::Pytorch);
-    let inputs = Inputs::new().with("image", &draw("image", &[1, 3, 1, 1]));
+    let inputs = Inputs::new().with("image", draw("image", &[1, 3, 1, 1]));
     let error = built.forward(&inputs, Mode::Train).expect_err("one value");
     assert!(
         matches!(&error, ModelError::Layer { path, .. } if path == "layers.0"),
@@ -262,7 +262,7 @@ fn a_frozen_network_passes_gradients_to_its_input_alone() {
 fn features_are_what_the_head_sees() {
     let spec = ModelSpec::preset("resnet-8").expect("a preset");
     let built = build(&spec, "classifier", &dims(32), Init::Kaiming);
-    let inputs = Inputs::new().with("image", &draw("image", &[2, 3, 32, 32]));
+    let inputs = Inputs::new().with("image", draw("image", &[2, 3, 32, 32]));
     let (features, logits) = built.features(&inputs, Mode::Eval).expect("features");
     assert_eq!(features.dims(), [2, 64]);
     let [.., weight, bias] = built.parameters() else {
@@ -294,7 +294,7 @@ fn dropout_draws_by_sample_not_by_batch() {
     let built = build(&spec, "net", &dims(16), Init::Pytorch);
     let ones = |n: usize| Tensor::ones((n, 3, 16, 16), DType::F32, &Device::Cpu).expect("ones");
     let drop = |n, first| {
-        let inputs = Inputs::new().with("image", &ones(n)).noise(9, first);
+        let inputs = Inputs::new().with("image", ones(n)).noise(9, first);
         values(&built.forward(&inputs, Mode::Train).expect("an output"))
     };
     let four = drop(4, 0);
@@ -303,7 +303,7 @@ fn dropout_draws_by_sample_not_by_batch() {
     assert!(kept.clone().all(|value| (value - 4.0 / 3.0).abs() < 1e-6));
     let share = kept.count() as f64 / four.len() as f64;
     assert!((share - 0.75).abs() < 0.03, "{share}");
-    let bare = Inputs::new().with("image", &ones(1));
+    let bare = Inputs::new().with("image", ones(1));
     assert!(
         built.forward(&bare, Mode::Train).is_err(),
         "no noise was named"
@@ -325,7 +325,7 @@ fn wrong_inputs_are_named() {
         missing.to_string(),
         "network `net` needs the input `z`, which it was not given"
     );
-    let wrong = Inputs::new().with("z", &draw("z", &[2, 99]));
+    let wrong = Inputs::new().with("z", draw("z", &[2, 99]));
     let wrong = built.forward(&wrong, Mode::Eval).expect_err("wrong shape");
     assert_eq!(
         wrong.to_string(),

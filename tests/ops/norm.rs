@@ -49,11 +49,11 @@ fn batch(a: &[Value], activation: Activation) -> Result<Value> {
     Ok(ops::batch_norm_train(&a[0], &a[1], &a[2], EPS, activation)?.0)
 }
 
-fn scaling(a: &[Value]) -> Option<Scaling<'_>> {
-    Some(Scaling {
+fn scaling(a: &[Value]) -> Scaling<'_> {
+    Scaling {
         gamma: &a[1],
         beta: &a[2],
-    })
+    }
 }
 
 #[test]
@@ -104,8 +104,9 @@ fn group_norm_is_over_some_channels_of_a_sample() {
     ] {
         let arguments = arguments(&shape, shape[1]);
         let size = shape[1] / groups;
-        let apply =
-            |a: &[Value]| ops::group_norm(&a[0], groups, scaling(a), EPS, Activation::Identity);
+        let apply = |a: &[Value]| {
+            ops::group_norm(&a[0], groups, Some(scaling(a)), EPS, Activation::Identity)
+        };
         let y = apply(&arguments.each_ref().map(Value::from)).unwrap();
         let expected = written_out(&arguments, |n, c| n * groups + c / size);
         assert_close(y.tensor(), &expected, 1e-12);
@@ -118,7 +119,7 @@ fn group_norm_is_over_some_channels_of_a_sample() {
 fn instance_norm_is_group_norm_of_single_channels_and_needs_no_scaling() {
     let arguments = arguments(&[2, 3, 5, 4], 3);
     let x = &arguments[..1];
-    let with = |a: &[Value]| ops::instance_norm(&a[0], scaling(a), EPS, Activation::Identity);
+    let with = |a: &[Value]| ops::instance_norm(&a[0], Some(scaling(a)), EPS, Activation::Identity);
     let without = |a: &[Value]| ops::instance_norm(&a[0], None, EPS, Activation::Identity);
     let y = with(&arguments.each_ref().map(Value::from)).unwrap();
     assert_close(
@@ -150,7 +151,7 @@ fn layer_norm_is_over_the_last_dimensions_and_scales_element_by_element() {
         let arguments = [x, shaped(gamma), shaped(beta)];
         let apply = |a: &[Value]| {
             let shape = normalised.clone();
-            ops::layer_norm(&a[0], shape, scaling(a), EPS, Activation::Identity)
+            ops::layer_norm(&a[0], shape, Some(scaling(a)), EPS, Activation::Identity)
         };
         let y = apply(&arguments.each_ref().map(Value::from)).unwrap();
         assert_close(y.tensor(), &expected.reshape(shape).unwrap(), 1e-12);
@@ -188,7 +189,7 @@ fn an_activation_on_the_way_is_the_same_as_one_afterwards() {
         }
         check_derivatives(&arguments, |a| batch(a, activation));
         check_derivatives(&arguments, |a| {
-            ops::group_norm(&a[0], 2, scaling(a), EPS, activation)
+            ops::group_norm(&a[0], 2, Some(scaling(a)), EPS, activation)
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Gradient penalties and their gradients against PyTorch's (tests/golden/second_order.py), in double
+//! Gradient penalties and their gradients against `PyTorch`'s (`tests/golden/second_order.py`), in double
 //! precision.
 
 use std::collections::BTreeMap;

@@ -117,7 +117,7 @@ fn built(
     affine: Option<&[usize]>,
     builder: &mut Builder<'_>,
 ) -> Result<Built, ShapeError> {
-    if !(eps >= 0.0) {
+    if eps < 0.0 || eps.is_nan() {
         return Err(builder.misfit(format_args!("needs eps ≥ 0, but has {eps}")));
     }
     let affine = match affine {

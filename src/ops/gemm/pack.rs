@@ -6,9 +6,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::kernel::{Offsets, Packed};
-use crate::ops::buffer::Buffer;
 use crate::ops::real::Real;
 use crate::ops::transpose::transpose;
+use crate::ops::workspace::Buffer;
 
 /// The rows of an operand inside a slice: row `i` of depth `k` is element
 /// `i * pitch + k / unit.len() * unit_pitch + unit[k % unit.len()]`.

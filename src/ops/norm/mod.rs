@@ -127,14 +127,11 @@ impl Normalisation {
             let (y, statistics) = reference::normalise(&self, x, gamma, beta)?;
             return Ok((activation.apply(&y)?, statistics));
         }
-        match activation.factor_below_zero() {
-            Some(factor) => self.apply_fused(x, gamma, beta, activation, factor),
-            None => {
-                let (y, statistics) =
-                    self.apply_fused(x, gamma, beta, Activation::Identity, 1.0)?;
-                Ok((activation.apply(&y)?, statistics))
-            }
+        if let Some(factor) = activation.factor_below_zero() {
+            return self.apply_fused(x, gamma, beta, activation, factor);
         }
+        let (y, statistics) = self.apply_fused(x, gamma, beta, Activation::Identity, 1.0)?;
+        Ok((activation.apply(&y)?, statistics))
     }
 
     fn apply_fused(

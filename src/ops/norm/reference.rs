@@ -17,20 +17,19 @@ pub(super) fn normalise(
     let (view, one_each) = groups.views();
     let whole = x.reshape(view.clone())?;
     let spread = |of_groups: &Value| of_groups.broadcast_as(view.clone());
-    let (mean, var) = match &norm.given {
-        Some(Statistics { mean, var }) => (
+    let (mean, var) = if let Some(Statistics { mean, var }) = &norm.given {
+        (
             Value::constant(mean.reshape(&one_each)?),
             Value::constant(var.reshape(&one_each)?),
-        ),
-        None => {
-            let mean_of = |x: &Value| {
-                x.sum_to(one_each.clone())?
-                    .affine(1.0 / groups.size() as f64, 0.0)
-            };
-            let mean = mean_of(&whole)?;
-            let var = mean_of(&whole.sub(&spread(&mean)?)?.sqr()?)?;
-            (mean, var)
-        }
+        )
+    } else {
+        let mean_of = |x: &Value| {
+            x.sum_to(one_each.clone())?
+                .affine(1.0 / groups.size() as f64, 0.0)
+        };
+        let mean = mean_of(&whole)?;
+        let var = mean_of(&whole.sub(&spread(&mean)?)?.sqr()?)?;
+        (mean, var)
     };
     let std = var.affine(1.0, norm.eps)?.sqrt()?;
     let normalised = whole.sub(&spread(&mean)?)?.div(&spread(&std)?)?;

@@ -31,13 +31,12 @@ pub fn group_norm(
         given: None,
     };
     let channels = norm.groups.planes.channels;
-    let (gamma, beta) = match scaling {
-        Some(Scaling { gamma, beta }) => (gamma.clone(), beta.clone()),
-        None => {
-            let ones = Tensor::ones(channels, x.dtype(), x.device())?;
-            let zeros = ones.zeros_like()?;
-            (ones.into(), zeros.into())
-        }
+    let (gamma, beta) = if let Some(Scaling { gamma, beta }) = scaling {
+        (gamma.clone(), beta.clone())
+    } else {
+        let ones = Tensor::ones(channels, x.dtype(), x.device())?;
+        let zeros = ones.zeros_like()?;
+        (ones.into(), zeros.into())
     };
     Ok(norm.apply(x, &gamma, &beta, activation)?.0)
 }

@@ -8,12 +8,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::planes::{Planes, window_axes, window_offsets};
-use crate::ops::buffer::Buffer;
 use crate::ops::conv::geometry::Geometry;
 use crate::ops::gemm::{DEPTH, Destination, Kernels, Offsets, Packed, Placed, VECTORS, pieces};
 use crate::ops::real::{Real, with_scratch};
 use crate::ops::transpose::{TILE, transpose};
 use crate::ops::uninit::{Shared, filled};
+use crate::ops::workspace::Buffer;
 
 /// One task: the sum over some samples, for some channels of a group.
 struct Part {
