@@ -135,7 +135,7 @@ def main():
         f"\nMedians of {options.rounds} rounds of {options.steps} steps, {options.threads} threads, "
         f"{results['retake'][0]['device']}, PyTorch {results['nchw'][0]['version']}. "
         f"Speed: images a second against PyTorch's better layout. "
-        f"A product of two 2048×2048 matrices: {peaks['retake']:.0f} GFLOP/s in retake, {peaks['nchw']:.0f} in PyTorch; "
+        f"A product of two 2048×2048 matrices: {peaks['retake']:.0f} GFLOP/s by the gemm crate, {peaks['nchw']:.0f} in PyTorch; "
         f"the peak is the larger. PyTorch takes {idle:.0f} MB before it has made a tensor."
     )
 

@@ -64,7 +64,7 @@ enum Workload {
     WganGp64,
     /// one step of the classifier that judges, on 32×32 images
     Resnet,
-    /// a product of two matrices of 2048×2048: what the machine can do
+    /// a product of two matrices of 2048×2048 by the `gemm` crate: what the machine can do
     Gemm,
 }
 

@@ -82,7 +82,6 @@ const UNSAFE: &[&str] = &[
     "ops/gemm/kernel.rs",
     // results that tasks write side by side without zeroing them first
     "ops/uninit.rs",
-    "ops/gemm/pack.rs",
     "ops/gemm/product.rs",
     "ops/conv/cpu/forward.rs",
     "ops/conv/cpu/data_gradient.rs",
