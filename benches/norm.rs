@@ -71,6 +71,12 @@ fn batch_norm_forward(bencher: Bencher, maps: (usize, usize, usize)) {
     bencher.bench_local(|| ops::batch_norm_train(black_box(&x), &gamma, &beta, 1e-5, ACTIVATION));
 }
 
+/// What the benchmarks below spend on their loss.
+#[divan::bench(args = MAPS)]
+fn sum_and_back(bencher: Bencher, maps: (usize, usize, usize)) {
+    and_back(bencher, maps, 2, |x| x.affine(1.0, 0.0));
+}
+
 #[divan::bench(args = MAPS)]
 fn batch_norm_and_back(bencher: Bencher, maps: (usize, usize, usize)) {
     let [gamma, beta] = vectors(maps.1);

@@ -32,8 +32,8 @@ pub(crate) fn affine(x: &Tensor, scale: f64, offset: f64) -> Result<Tensor> {
     let (scale_single, offset_single) = (scale as f32, offset as f32);
     unary(
         x,
-        |x| x * scale_single + offset_single,
-        |x| x * scale + offset,
+        move |x| x * scale_single + offset_single,
+        move |x| x * scale + offset,
         |x| x.affine(scale, offset),
     )
 }
@@ -45,11 +45,14 @@ pub(crate) fn sqrt(x: &Tensor) -> Result<Tensor> {
 
 fn unary(
     x: &Tensor,
-    single: impl Fn(f32) -> f32 + Sync,
-    double: impl Fn(f64) -> f64 + Sync,
+    single: impl Fn(f32) -> f32 + Copy + Send + Sync,
+    double: impl Fn(f64) -> f64 + Copy + Send + Sync,
     otherwise: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    fn run<T: WithDType>(x: &Tensor, f: impl Fn(T) -> T + Sync) -> Option<Result<Tensor>> {
+    fn run<T: WithDType>(
+        x: &Tensor,
+        f: impl Fn(T) -> T + Copy + Send + Sync,
+    ) -> Option<Result<Tensor>> {
         let (storage, layout) = x.storage_and_layout();
         let result = map(elements(&storage, layout)?, f);
         Some(Tensor::from_vec(result, x.shape(), x.device()))
@@ -62,14 +65,14 @@ fn unary(
 fn binary(
     a: &Tensor,
     b: &Tensor,
-    single: impl Fn(f32, f32) -> f32 + Sync,
-    double: impl Fn(f64, f64) -> f64 + Sync,
+    single: impl Fn(f32, f32) -> f32 + Copy + Send + Sync,
+    double: impl Fn(f64, f64) -> f64 + Copy + Send + Sync,
     otherwise: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
     fn run<T: WithDType>(
         a: &Tensor,
         b: &Tensor,
-        f: impl Fn(T, T) -> T + Sync,
+        f: impl Fn(T, T) -> T + Copy + Send + Sync,
     ) -> Option<Result<Tensor>> {
         let (a_storage, a_layout) = a.storage_and_layout();
         let (b_storage, b_layout) = b.storage_and_layout();

@@ -7,7 +7,10 @@ use super::simd::vectorised;
 pub(crate) const CHUNK: usize = 1 << 15;
 
 /// f(a) for each element.
-pub(crate) fn map<T: Copy + Send + Sync>(a: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
+pub(crate) fn map<T: Copy + Send + Sync>(
+    a: &[T],
+    f: impl Fn(T) -> T + Copy + Send + Sync,
+) -> Vec<T> {
     collect_chunks(a.len(), CHUNK, |part, out| {
         let a = &a[part * CHUNK..][..out.len()];
         vectorised!(out.fill(|i| f(a[i])))
@@ -18,7 +21,11 @@ pub(crate) fn map<T: Copy + Send + Sync>(a: &[T], f: impl Fn(T) -> T + Sync) -> 
 ///
 /// # Panics
 /// If `b` is shorter than `a`.
-pub(crate) fn zip<T: Copy + Send + Sync>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
+pub(crate) fn zip<T: Copy + Send + Sync>(
+    a: &[T],
+    b: &[T],
+    f: impl Fn(T, T) -> T + Copy + Send + Sync,
+) -> Vec<T> {
     collect_chunks(a.len(), CHUNK, |part, out| {
         let a = &a[part * CHUNK..][..out.len()];
         let b = &b[part * CHUNK..][..out.len()];

@@ -73,14 +73,15 @@ instruction_set!(Avx2, "avx2", "avx2");
 /// Evaluates an expression in a version of it that is compiled for the machine's vectors.
 ///
 /// The expression is written out once a version, so that each is inlined whole; what it calls must be inlined
-/// too to gain anything.
+/// too to gain anything. It takes what it names by value: what is behind a reference could, for all the compiler
+/// knows, be what the loop writes to, and would be read again each time.
 macro_rules! vectorised {
     ($work:expr) => {
         match $crate::kernel::simd::Width::widest() {
             #[cfg(target_arch = "x86_64")]
-            $crate::kernel::simd::Width::Avx512(set) => set.run(|| $work),
+            $crate::kernel::simd::Width::Avx512(set) => set.run(move || $work),
             #[cfg(target_arch = "x86_64")]
-            $crate::kernel::simd::Width::Avx2(set) => set.run(|| $work),
+            $crate::kernel::simd::Width::Avx2(set) => set.run(move || $work),
             $crate::kernel::simd::Width::Portable => $work,
         }
     };

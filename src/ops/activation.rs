@@ -145,7 +145,7 @@ impl CustomOp1 for Activation {
                 Self::Relu => map(x, |x| select(x <= T::ZERO, T::ZERO, x)),
                 Self::LeakyRelu(slope) => {
                     let slope = T::from_f64(slope);
-                    map(x, |x| select(x > T::ZERO, x, x * slope))
+                    map(x, move |x| select(x > T::ZERO, x, x * slope))
                 }
                 Self::Tanh => map(x, Real::tanh),
                 Self::Sigmoid => map(x, Real::sigmoid),
@@ -177,7 +177,7 @@ impl CustomOp2 for Slope {
                 Activation::Relu => zip(p, g, |x, g| select(x <= T::ZERO, T::ZERO, g)),
                 Activation::LeakyRelu(slope) => {
                     let slope = T::from_f64(slope);
-                    zip(p, g, |x, g| select(x > T::ZERO, g, g * slope))
+                    zip(p, g, move |x, g| select(x > T::ZERO, g, g * slope))
                 }
                 Activation::Tanh => zip(p, g, |y, g| g * (T::ONE - y * y)),
                 Activation::Sigmoid => zip(p, g, |y, g| g * (y * (T::ONE - y))),

@@ -142,11 +142,12 @@ impl CustomOp2 for AddBias {
 }
 
 fn add<T: Real>(planes: Planes, x: &[T], bias: &[T], factor_below_zero: T) -> Vec<T> {
-    let finish = |sum: T| select(sum > T::ZERO, sum, sum * factor_below_zero);
+    let finish = move |sum: T| select(sum > T::ZERO, sum, sum * factor_below_zero);
     if planes.pixels > 1 {
         return planewise(planes, |plane, at, out| {
             let (x, bias) = (&x[at], bias[plane % planes.channels]);
-            out.fill(|i| finish(x[i] + bias))
+            let finish = finish;
+            out.fill(move |i| finish(x[i] + bias))
         });
     }
     let rows = (CHUNK / planes.channels.max(1)).max(1) * planes.channels;
@@ -154,7 +155,7 @@ fn add<T: Real>(planes: Planes, x: &[T], bias: &[T], factor_below_zero: T) -> Ve
         let x = &x[part * rows..][..out.len()];
         vectorised!(out.fill_chunks(planes.channels, |row, out| {
             let x = &x[row * planes.channels..][..planes.channels];
-            out.fill(|i| finish(x[i] + bias[i]))
+            out.fill(move |i| finish(x[i] + bias[i]))
         }))
     })
 }

@@ -90,6 +90,7 @@ pub(super) fn rowwise<T: Send>(
 ) -> Vec<T> {
     let row = row.max(1);
     let together = (CHUNK / row).max(1);
+    let fill = &fill;
     collect_chunks(length, together * row, |task, out| {
         vectorised!(out.fill_chunks(row, |number, out| {
             let number = task * together + number;

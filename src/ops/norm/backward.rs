@@ -123,10 +123,11 @@ impl<T: Real> Way<'_, T> {
         }
     }
 
-    /// g, given the result and its gradient.
+    /// g, from the result and its gradient. Holds its constant itself, which keeps it out of the loops' memory.
     #[inline(always)]
-    fn behind(&self, y: T, gradient: T) -> T {
-        select(y > T::ZERO, gradient, gradient * self.below_zero)
+    fn behind(&self) -> impl Fn(T, T) -> T + Copy + Send + Sync + use<T> {
+        let below_zero = self.below_zero;
+        move |y, gradient| select(y > T::ZERO, gradient, gradient * below_zero)
     }
 
     fn by_planes(&self, wanted: Wanted) -> Computed<T> {
@@ -151,8 +152,9 @@ impl<T: Real> Way<'_, T> {
                 let factor = plan.factor * self.gamma[plane % channels];
                 let (x, y) = (&self.x[at.clone()], &self.y[at.clone()]);
                 let gradient = &self.gradient[at];
-                out.fill(|i| {
-                    let g = self.behind(y[i], gradient[i]);
+                let behind = self.behind();
+                out.fill(move |i| {
+                    let g = behind(y[i], gradient[i]);
                     factor * g - plan.offset - (x[i] - plan.mean) * plan.tilt
                 })
             })
@@ -172,8 +174,9 @@ impl<T: Real> Way<'_, T> {
         let scale = &self.fused.scales[group];
         let Center { mean, rest } = scale.center::<T>();
         let inputs = [self.x, self.y, self.gradient];
-        let [plain, centered] = vectorised!(sums(strip, inputs, |[x, y, gradient]| {
-            let g = self.behind(y, gradient);
+        let behind = self.behind();
+        let [plain, centered] = vectorised!(sums(strip, inputs, move |[x, y, gradient]| {
+            let g = behind(y, gradient);
             [g, g * (x - mean)]
         }));
         [plain, (centered - rest * plain) * scale.inverse_std]
@@ -188,8 +191,9 @@ impl<T: Real> Way<'_, T> {
                 let (x, y) = (&self.x[at.clone()], &self.y[at.clone()]);
                 let gradient = &self.gradient[at];
                 let plan = self.plan(row, self.row(row, [x, y, gradient, gamma]));
-                out.fill(|i| {
-                    let g = self.behind(y[i], gradient[i]);
+                let behind = self.behind();
+                out.fill(move |i| {
+                    let g = behind(y[i], gradient[i]);
                     plan.factor * gamma[i] * g - plan.offset - (x[i] - plan.mean) * plan.tilt
                 })
             })
@@ -203,8 +207,9 @@ impl<T: Real> Way<'_, T> {
         let scale = &self.fused.scales[row];
         let Center { mean, rest } = scale.center::<T>();
         let strip = Strip::slice(0, inputs[0].len());
+        let behind = self.behind();
         let [plain, centered] = sums(strip, inputs, |[x, y, gradient, gamma]| {
-            let g = gamma * self.behind(y, gradient);
+            let g = gamma * behind(y, gradient);
             [g, g * (x - mean)]
         });
         [plain, (centered - rest * plain) * scale.inverse_std]
@@ -249,8 +254,9 @@ impl<T: Real> Way<'_, T> {
         let (x, y) = (&self.x[part.clone()], &self.y[part.clone()]);
         let inputs = x.iter().zip(y.iter().zip(&self.gradient[part]));
         let sums = of_gamma.iter_mut().zip(of_beta);
+        let behind = self.behind();
         for ((of_gamma, of_beta), (x, (&y, &gradient))) in sums.zip(inputs) {
-            let g = self.behind(y, gradient).to_f64();
+            let g = behind(y, gradient).to_f64();
             *of_gamma += g * (x.to_f64() - scale.mean) * scale.inverse_std;
             *of_beta += g;
         }

@@ -26,13 +26,14 @@ fn by_planes<T: Real>(fused: &Fused, x: &[T], gamma: &[T], beta: &[T]) -> Vec<T>
     let groups = fused.groups;
     let below_zero = T::from_f64(fused.factor_below_zero);
     planewise(groups.planes, |plane, at, out| {
+        let below_zero = below_zero;
         let scale = &fused.scales[groups.of_plane(plane)];
         let channel = plane % gamma.len();
         let Center { mean, rest } = scale.center::<T>();
         let factor = T::from_f64(scale.inverse_std) * gamma[channel];
         let shift = beta[channel] - T::from_f64(rest) * factor;
         let x = &x[at];
-        out.fill(|i| {
+        out.fill(move |i| {
             let y = (x[i] - mean) * factor + shift;
             select(y > T::ZERO, y, y * below_zero)
         })
@@ -42,6 +43,7 @@ fn by_planes<T: Real>(fused: &Fused, x: &[T], gamma: &[T], beta: &[T]) -> Vec<T>
 fn by_rows<T: Real>(fused: &Fused, length: usize, x: &[T], gamma: &[T], beta: &[T]) -> Vec<T> {
     let below_zero = T::from_f64(fused.factor_below_zero);
     rowwise(x.len(), length, |row, at, out| {
+        let below_zero = below_zero;
         let scale = &fused.scales[row];
         let Center { mean, rest } = scale.center::<T>();
         let (rest, inverse_std) = (T::from_f64(rest), T::from_f64(scale.inverse_std));
@@ -49,7 +51,7 @@ fn by_rows<T: Real>(fused: &Fused, length: usize, x: &[T], gamma: &[T], beta: &[
         let gamma = &gamma[channels.clone()][..length];
         let beta = &beta[channels][..length];
         let x = &x[at];
-        out.fill(|i| {
+        out.fill(move |i| {
             let y = (x[i] - mean - rest) * (inverse_std * gamma[i]) + beta[i];
             select(y > T::ZERO, y, y * below_zero)
         })

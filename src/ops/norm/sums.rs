@@ -5,19 +5,23 @@ use candle_core::WithDType;
 use super::groups::Strip;
 use crate::ops::real::Real;
 
-/// Independent partial sums, which vectorise; added up in order at the end of a block.
-const LANES: usize = 32;
+/// Independent partial sums. So many that a loop over them vectorises, and that each is in memory again before it is
+/// added to next.
+const LANES: usize = 128;
+
+/// Elements below which they are added one by one.
+const FEW: usize = 32;
 
 /// Σ `term`(elements of the inputs at one place) over a strip, `K` sums at once.
 #[inline(always)]
 pub(super) fn sums<T: Real, const M: usize, const K: usize>(
     strip: Strip,
     inputs: [&[T]; M],
-    term: impl Fn([T; M]) -> [T; K],
+    term: impl Fn([T; M]) -> [T; K] + Copy,
 ) -> [f64; K] {
     let mut totals = [0.0; K];
     for block in strip.blocks() {
-        let sums = block_sums(block, inputs, &term);
+        let sums = block_sums(block, inputs, term);
         for k in 0..K {
             totals[k] += sums[k];
         }
@@ -30,9 +34,9 @@ pub(super) fn sums<T: Real, const M: usize, const K: usize>(
 pub(super) fn block_sums<T: Real, const M: usize, const K: usize>(
     block: Strip,
     inputs: [&[T]; M],
-    term: impl Fn([T; M]) -> [T; K],
+    term: impl Fn([T; M]) -> [T; K] + Copy,
 ) -> [f64; K] {
-    if block.size() < LANES {
+    if block.size() < FEW {
         return few(block, inputs, term);
     }
     let mut sums = [[T::ZERO; LANES]; K];
@@ -47,18 +51,34 @@ pub(super) fn block_sums<T: Real, const M: usize, const K: usize>(
                 }
             }
         }
-        let rests = rows.map(|(_, rest)| rest);
-        for lane in 0..rests[0].len() {
+        let length = rows[0].1.len();
+        let rests = rows.map(|(_, rest)| &rest[..length]);
+        for lane in 0..length.min(LANES) {
             let terms = term(rests.map(|rest| rest[lane]));
             for k in 0..K {
                 sums[k][lane] += terms[k];
             }
         }
     }
-    sums.map(|lanes| lanes.iter().map(|lane| lane.to_f64()).sum())
+    sums.map(total)
 }
 
-/// The same where lanes would be mostly empty.
+/// The sum of all lanes, in halves.
+#[inline(always)]
+fn total<T: Real>(lanes: [T; LANES]) -> f64 {
+    let mut sums = lanes.map(WithDType::to_f64);
+    let mut length = LANES;
+    while length > 1 {
+        length /= 2;
+        let (sums, others) = sums.split_at_mut(length);
+        for (sum, other) in sums.iter_mut().zip(others) {
+            *sum += *other;
+        }
+    }
+    sums[0]
+}
+
+/// [`block_sums`] where lanes would be mostly empty.
 #[inline(always)]
 fn few<T: Real, const M: usize, const K: usize>(
     block: Strip,
