@@ -146,7 +146,6 @@ fn add<T: Real>(planes: Planes, x: &[T], bias: &[T], factor_below_zero: T) -> Ve
     if planes.pixels > 1 {
         return planewise(planes, |plane, at, out| {
             let (x, bias) = (&x[at], bias[plane % planes.channels]);
-            let finish = finish;
             out.fill(move |i| finish(x[i] + bias))
         });
     }

@@ -26,7 +26,6 @@ fn by_planes<T: Real>(fused: &Fused, x: &[T], gamma: &[T], beta: &[T]) -> Vec<T>
     let groups = fused.groups;
     let below_zero = T::from_f64(fused.factor_below_zero);
     planewise(groups.planes, |plane, at, out| {
-        let below_zero = below_zero;
         let scale = &fused.scales[groups.of_plane(plane)];
         let channel = plane % gamma.len();
         let Center { mean, rest } = scale.center::<T>();
@@ -43,7 +42,6 @@ fn by_planes<T: Real>(fused: &Fused, x: &[T], gamma: &[T], beta: &[T]) -> Vec<T>
 fn by_rows<T: Real>(fused: &Fused, length: usize, x: &[T], gamma: &[T], beta: &[T]) -> Vec<T> {
     let below_zero = T::from_f64(fused.factor_below_zero);
     rowwise(x.len(), length, |row, at, out| {
-        let below_zero = below_zero;
         let scale = &fused.scales[row];
         let Center { mean, rest } = scale.center::<T>();
         let (rest, inverse_std) = (T::from_f64(rest), T::from_f64(scale.inverse_std));
