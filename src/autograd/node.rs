@@ -174,7 +174,7 @@ impl Backward<'_> {
             .transpose()
     }
 
-    /// The gradients of `function`, which computes the operation's result from `arguments` by differentiable
+    /// The wanted gradients of `function`, which computes the operation's result from `arguments` by differentiable
     /// operations. How an operation whose own way back is a kernel is differentiated more than once.
     pub(crate) fn through<const N: usize>(
         &self,
@@ -184,7 +184,15 @@ impl Backward<'_> {
         // Nodes of their own: an argument may have been given twice, or computed from another.
         let aliases = arguments.map(Value::alias);
         let aliases = aliases.each_ref();
-        weighted_grad(&function(aliases)?, self.gradient, &aliases)
+        let result = function(aliases)?;
+        let wanted = aliases.iter().zip(self.wanted);
+        let asked: Vec<&Value> = wanted
+            .filter(|(_, w)| **w)
+            .map(|(alias, _)| *alias)
+            .collect();
+        let mut found = weighted_grad(&result, self.gradient, &asked)?.into_iter();
+        let in_place = |wanted: &bool| wanted.then(|| found.next().flatten()).flatten();
+        Ok(self.wanted.iter().map(in_place).collect())
     }
 
     /// The operation's result.

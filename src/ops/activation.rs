@@ -29,6 +29,17 @@ pub fn sigmoid(x: &Value) -> Result<Value> {
     Activation::Sigmoid.apply(x)
 }
 
+/// x above zero, `factor` · x below, where a factor of 0 gives 0 even of −∞. NaN stays NaN.
+#[inline]
+pub(super) fn piecewise<T: Real>(factor: T) -> impl Fn(T) -> T + Copy + Send + Sync {
+    let closed = factor == T::ZERO;
+    move |x| {
+        let below = select(closed, T::ZERO, x * factor);
+        // The comparison that NaN fails picks the side that keeps it.
+        select(x > T::ZERO, x, select(x <= T::ZERO, below, x))
+    }
+}
+
 /// A function of each number by itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {

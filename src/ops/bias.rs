@@ -1,11 +1,8 @@
 //! Adding one number per channel, and an activation with it.
 
-use std::hint::select_unpredictable as select;
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
-use rayon::prelude::*;
-
-use super::activation::Activation;
+use super::activation::{Activation, piecewise};
 use super::dispatch::{by_type, elements, has_kernel};
 use super::real::Real;
 use super::reduce::{Planes, planewise};
@@ -101,18 +98,8 @@ pub(super) fn per_channel(channels: usize, rank: usize) -> Vec<usize> {
 
 /// (N, C, …) to (C).
 pub(super) fn channel_sum(x: &Value) -> Result<Value> {
-    let shape = x.shape().clone();
     let channels = x.tensor().dim(1)?;
-    if !has_kernel(x.tensor()) {
-        return x.sum_to(per_channel(channels, x.rank()))?.reshape(channels);
-    }
-    let sums = x.tensor().contiguous()?.apply_op1_no_bwd(&ChannelSum)?;
-    Ok(Value::record(sums, &[x], move |back| {
-        let gradient = back
-            .gradient()
-            .reshape(per_channel(channels, shape.rank()))?;
-        Ok(vec![Some(gradient.broadcast_as(shape.clone())?)])
-    }))
+    x.sum_to(per_channel(channels, x.rank()))?.reshape(channels)
 }
 
 /// The kernel of [`Finish::apply`].
@@ -142,7 +129,7 @@ impl CustomOp2 for AddBias {
 }
 
 fn add<T: Real>(planes: Planes, x: &[T], bias: &[T], factor_below_zero: T) -> Vec<T> {
-    let finish = move |sum: T| select(sum > T::ZERO, sum, sum * factor_below_zero);
+    let finish = piecewise(factor_below_zero);
     if planes.pixels > 1 {
         return planewise(planes, |plane, at, out| {
             let (x, bias) = (&x[at], bias[plane % planes.channels]);
@@ -157,25 +144,4 @@ fn add<T: Real>(planes: Planes, x: &[T], bias: &[T], factor_below_zero: T) -> Ve
             out.fill(move |i| finish(x[i] + bias[i]))
         }))
     })
-}
-
-/// The kernel of [`channel_sum`].
-struct ChannelSum;
-
-impl CustomOp1 for ChannelSum {
-    fn name(&self) -> &'static str {
-        "channel-sum"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let planes = Planes::of(layout.shape())?;
-        by_type!(self.name(), x, T => {
-            let x: &[T] = elements(x, layout)?;
-            let sums: Vec<T> = (0..planes.channels)
-                .into_par_iter()
-                .map(|channel| T::from_f64(planes.channel_sum(x, x, channel, |x, _| x)))
-                .collect();
-            Ok((T::to_cpu_storage_owned(sums), planes.channels.into()))
-        })
-    }
 }

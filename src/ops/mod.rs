@@ -1,6 +1,6 @@
 //! Differentiable operations on candle tensors, with PyTorch's conventions.
 //!
-//! Each operation is one file that holds its CPU kernel, its derivative and a *reference*: the same
+//! Each operation is one file or folder that holds its CPU kernel, its derivative and a *reference*: the same
 //! function composed of candle's primitives. The kernels run for `f32` and `f64` on the CPU, those of
 //! convolution also on NVIDIA GPUs; any other device or type takes the reference, which is the seam
 //! where CUDA kernels go. Derivatives are expressed in differentiable operations, so they can be
@@ -28,6 +28,7 @@ mod real;
 mod reduce;
 mod shape;
 mod softmax;
+mod sum;
 mod transpose;
 mod uninit;
 mod upsample;

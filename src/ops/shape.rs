@@ -2,6 +2,7 @@
 
 use candle_core::{D, Result, Shape, Tensor, bail};
 
+use super::sum::sum_keepdim;
 use crate::autograd::Value;
 
 impl Value {
@@ -89,7 +90,7 @@ impl Value {
         let tensor = if dims.is_empty() {
             self.tensor().clone()
         } else {
-            self.tensor().sum_keepdim(dims)?
+            sum_keepdim(self.tensor(), &dims)?
         };
         Ok(Self::record(tensor.reshape(to)?, &[self], move |back| {
             Ok(vec![Some(back.gradient().broadcast_as(from.clone())?)])

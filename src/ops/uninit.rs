@@ -1,4 +1,5 @@
-//! Results that are written once, without being zeroed first.
+//! Results whose parts lie scattered, as those of a tile of a product do, written once without being zeroed first. Where
+//! parts lie side by side, [`kernel::buffer`](crate::kernel::buffer) does the same without a promise.
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;

@@ -29,6 +29,8 @@ pub fn run_step(task: &dyn Task, learner: &mut Learner, batch: &Batch) -> Result
 }
 
 /// Trains for epoch `epoch` (from 1). `each_step` is told of every step, and ends the epoch by an error.
+///
+/// Not to be called on a thread of rayon's global pool: it waits for batches that the pool assembles.
 pub fn run_epoch<E: From<TrainError>>(
     task: &dyn Task,
     learner: &mut Learner,

@@ -125,6 +125,7 @@ impl Forward for Computation {
             &self.conv,
         )?)
     }
+
     fn absorb(&mut self, activation: Activation) -> bool {
         absorb(&mut self.activation, activation)
     }

@@ -138,6 +138,7 @@ impl Forward for Computation {
             x, &weight, finish, &self.conv, extra,
         )?)
     }
+
     fn absorb(&mut self, activation: Activation) -> bool {
         absorb(&mut self.activation, activation)
     }

@@ -75,6 +75,7 @@ impl Forward for Computation {
         };
         Ok(ops::linear(x, &run.parameter(self.weight), finish)?)
     }
+
     fn absorb(&mut self, activation: Activation) -> bool {
         absorb(&mut self.activation, activation)
     }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::upsample::twice;
 use super::window::image;
 use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, text};
@@ -18,10 +19,6 @@ pub struct PixelShuffle {
     /// how much larger the output is
     #[serde(default = "twice")]
     pub scale: usize,
-}
-
-fn twice() -> usize {
-    2
 }
 
 struct Computation(usize);

@@ -70,12 +70,7 @@ struct Computation {
 impl Layer for InstanceNorm {
     fn build(&self, input: &[usize], builder: &mut Builder<'_>) -> Result<Built, ShapeError> {
         let [_, height, width] = image(input, builder)?;
-        if height * width == 1 {
-            return Err(builder.misfit(format_args!(
-                "needs more than one pixel a channel, but gets {}",
-                text(input)
-            )));
-        }
+        more_than_one(height * width, input, builder)?;
         let affine = self.affine.then_some(&input[..1]);
         built(input, Together::Channel, self.eps, affine, builder)
     }
@@ -95,6 +90,11 @@ impl Layer for GroupNorm {
                 self.groups
             )));
         }
+        more_than_one(
+            input.iter().product::<usize>() / self.groups,
+            input,
+            builder,
+        )?;
         let affine = self.affine.then_some(&input[..1]);
         let together = Together::Groups(self.groups);
         built(input, together, self.eps, affine, builder)
@@ -103,10 +103,26 @@ impl Layer for GroupNorm {
 
 impl Layer for LayerNorm {
     fn build(&self, input: &[usize], builder: &mut Builder<'_>) -> Result<Built, ShapeError> {
+        more_than_one(input.iter().product(), input, builder)?;
         let together = Together::Sample(input.to_vec());
         let affine = self.affine.then_some(input);
         built(input, together, self.eps, affine, builder)
     }
+}
+
+/// A number normalised by itself is 0, whatever it was.
+fn more_than_one(
+    together: usize,
+    input: &[usize],
+    builder: &Builder<'_>,
+) -> Result<(), ShapeError> {
+    if together > 1 {
+        return Ok(());
+    }
+    Err(builder.misfit(format_args!(
+        "needs more than one number to normalise together, but gets {}",
+        text(input)
+    )))
 }
 
 /// The layer, with a factor and an offset of shape `affine` if there are any.

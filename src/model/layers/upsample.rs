@@ -33,7 +33,7 @@ pub enum UpsampleMode {
     Bilinear,
 }
 
-fn twice() -> usize {
+pub(super) fn twice() -> usize {
     2
 }
 

@@ -127,7 +127,11 @@ impl<T: Real> Way<'_, T> {
     #[inline(always)]
     fn behind(&self) -> impl Fn(T, T) -> T + Copy + Send + Sync + use<T> {
         let below_zero = self.below_zero;
-        move |y, gradient| select(y > T::ZERO, gradient, gradient * below_zero)
+        let closed = below_zero == T::ZERO;
+        move |y, gradient| {
+            let below = select(closed, T::ZERO, gradient * below_zero);
+            select(y > T::ZERO, gradient, below)
+        }
     }
 
     fn by_planes(&self, wanted: Wanted) -> Computed<T> {

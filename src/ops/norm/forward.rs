@@ -1,10 +1,9 @@
 //! y = activation((x − mean) / std · gamma + beta).
 
-use std::hint::select_unpredictable as select;
-
 use candle_core::{Result, Tensor};
 
 use super::{Center, Fused};
+use crate::ops::activation::piecewise;
 use crate::ops::dispatch::{by_dtype, with_elements};
 use crate::ops::real::Real;
 use crate::ops::reduce::{planewise, rowwise};
@@ -24,7 +23,7 @@ pub(super) fn forward(fused: &Fused, x: &Tensor, gamma: &Tensor, beta: &Tensor) 
 
 fn by_planes<T: Real>(fused: &Fused, x: &[T], gamma: &[T], beta: &[T]) -> Vec<T> {
     let groups = fused.groups;
-    let below_zero = T::from_f64(fused.factor_below_zero);
+    let activation = piecewise(T::from_f64(fused.factor_below_zero));
     planewise(groups.planes, |plane, at, out| {
         let scale = &fused.scales[groups.of_plane(plane)];
         let channel = plane % gamma.len();
@@ -32,15 +31,12 @@ fn by_planes<T: Real>(fused: &Fused, x: &[T], gamma: &[T], beta: &[T]) -> Vec<T>
         let factor = T::from_f64(scale.inverse_std) * gamma[channel];
         let shift = beta[channel] - T::from_f64(rest) * factor;
         let x = &x[at];
-        out.fill(move |i| {
-            let y = (x[i] - mean) * factor + shift;
-            select(y > T::ZERO, y, y * below_zero)
-        })
+        out.fill(move |i| activation((x[i] - mean) * factor + shift))
     })
 }
 
 fn by_rows<T: Real>(fused: &Fused, length: usize, x: &[T], gamma: &[T], beta: &[T]) -> Vec<T> {
-    let below_zero = T::from_f64(fused.factor_below_zero);
+    let activation = piecewise(T::from_f64(fused.factor_below_zero));
     rowwise(x.len(), length, |row, at, out| {
         let scale = &fused.scales[row];
         let Center { mean, rest } = scale.center::<T>();
@@ -49,9 +45,6 @@ fn by_rows<T: Real>(fused: &Fused, length: usize, x: &[T], gamma: &[T], beta: &[
         let gamma = &gamma[channels.clone()][..length];
         let beta = &beta[channels][..length];
         let x = &x[at];
-        out.fill(move |i| {
-            let y = (x[i] - mean - rest) * (inverse_std * gamma[i]) + beta[i];
-            select(y > T::ZERO, y, y * below_zero)
-        })
+        out.fill(move |i| activation((x[i] - mean - rest) * (inverse_std * gamma[i]) + beta[i]))
     })
 }

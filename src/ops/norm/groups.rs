@@ -38,7 +38,13 @@ impl Groups {
         if count == 0 || !channels.is_multiple_of(count) {
             bail!("normalisation: {channels} channels cannot be cut into {count} groups");
         }
-        Self::new(shape, Together::Channels(channels / count))
+        let groups = Self::new(shape, Together::Channels(channels / count))?;
+        if groups.size() == 1 {
+            bail!(
+                "normalisation: {shape:?} in {count} groups a sample leaves groups of one number, which become 0"
+            );
+        }
+        Ok(groups)
     }
 
     fn new(shape: &Shape, together: Together) -> Result<Self> {

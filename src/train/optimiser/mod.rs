@@ -108,8 +108,8 @@ impl Optimiser {
     /// Updates the parameters in place; `gradients` in their order. A parameter without gradient stays as it
     /// is, and so does its state; the count of steps is the optimiser's, not the parameter's.
     pub fn step(&mut self, gradients: &Gradients, lr: f64) -> Result<()> {
-        self.steps += 1;
-        let rule = self.spec.rule(self.steps, lr);
+        let step = self.steps + 1;
+        let rule = self.spec.rule(step, lr);
         let mut fused = Vec::with_capacity(self.slots.len());
         for (slot, gradient) in self.slots.iter().zip(gradients.iter()) {
             match gradient {
@@ -126,7 +126,9 @@ impl Optimiser {
                 Some(gradient) => slot.update(&*rule, gradient)?,
             }
         }
-        sweep(&*rule, &fused)
+        sweep(&*rule, &fused)?;
+        self.steps = step;
+        Ok(())
     }
 
     /// Steps made so far.

@@ -1,7 +1,6 @@
 //! What becomes of a convolution's sums as they are written: a bias of the channel and an activation.
 
-use std::hint::select_unpredictable as select;
-
+use crate::ops::activation::piecewise;
 use crate::ops::real::Real;
 
 /// Bias first, then activation.
@@ -18,13 +17,7 @@ impl<T: Real> Epilogue<'_, T> {
     #[inline]
     pub(super) fn of_channel(&self, channel: usize) -> impl Fn(T) -> T + Copy {
         let bias = self.bias.map_or(T::ZERO, |bias| bias[channel]);
-        let slope = self.slope;
-        let relu = slope == T::ZERO;
-        move |sum| {
-            let sum = sum + bias;
-            let below = select(relu, T::ZERO, sum * slope);
-            // The comparison that NaN fails picks the side that keeps it.
-            select(sum > T::ZERO, sum, select(sum <= T::ZERO, below, sum))
-        }
+        let activation = piecewise(self.slope);
+        move |sum| activation(sum + bias)
     }
 }
