@@ -81,7 +81,7 @@ fn a_misfit_names_the_layer_and_both_shapes() {
     );
     assert_eq!(
         misfit(&one("[conv: {out: 4, kernel: 8}, instance-norm]"), 8),
-        "layers.1: instance-norm needs more than one pixel a channel, but gets (4, 1, 1)"
+        "layers.1: instance-norm needs more than one number to normalise together, but gets (4, 1, 1)"
     );
     let plane = read(
         "networks: {net: {start: image, inputs: {image: [3, height, width], condition: [classes]},
