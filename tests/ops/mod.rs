@@ -9,6 +9,7 @@ mod instruction_sets;
 mod math;
 mod norm;
 mod penalties;
+mod random;
 mod threads;
 mod values;
 

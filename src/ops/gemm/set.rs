@@ -22,10 +22,17 @@ thread_local! {
 /// Runs `work` with operations called on this thread keeping to `limit` and below. For tests.
 #[doc(hidden)]
 pub fn with_instruction_set<R>(limit: InstructionSet, work: impl FnOnce() -> R) -> R {
-    let before = LIMIT.replace(limit);
-    let result = work();
-    LIMIT.set(before);
-    result
+    /// Sets the limit back, after a panic as well: a thread may run more tests.
+    struct Restore(InstructionSet);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LIMIT.set(self.0);
+        }
+    }
+
+    let _restore = Restore(LIMIT.replace(limit));
+    work()
 }
 
 impl InstructionSet {
