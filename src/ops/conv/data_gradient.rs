@@ -17,38 +17,24 @@ pub(super) fn apply(
     finish: Finish<'_>,
 ) -> Result<Value> {
     finish.check(geometry.image_shape().1)?;
-    let Some(factor_below_zero) = finish.on_the_way(map.tensor()) else {
-        return finish.apply(&plain(map, weight, geometry)?);
+    // What the kernel can do on the way, and what is left for afterwards.
+    let (finish, rest, factor_below_zero) = match finish.on_the_way(map.tensor()) {
+        Some(factor) => (finish, Finish::NONE, factor),
+        None => (Finish::NONE, finish, 1.0),
     };
-    let op = DataGradient {
-        geometry,
-        bias: finish
-            .bias
-            .map(|bias| bias.tensor().contiguous())
-            .transpose()?,
-        factor_below_zero,
-    };
-    let image = {
-        let (map, weight) = (map.tensor().contiguous()?, weight.tensor().contiguous()?);
-        map.apply_op2_no_bwd(&weight, &op)?
-    };
-    Ok(record(image, map, weight, geometry, finish))
-}
-
-/// The same without a finish, and without a kernel where there is none.
-fn plain(map: &Value, weight: &Value, geometry: Geometry) -> Result<Value> {
     let image = if has_kernel(map.tensor()) {
+        let bias = finish.bias.map(|bias| bias.tensor().contiguous());
         let op = DataGradient {
             geometry,
-            bias: None,
-            factor_below_zero: 1.0,
+            bias: bias.transpose()?,
+            factor_below_zero,
         };
         let (map, weight) = (map.tensor().contiguous()?, weight.tensor().contiguous()?);
         map.apply_op2_no_bwd(&weight, &op)?
     } else {
         reference::data_gradient(map.tensor(), weight.tensor(), &geometry)?
     };
-    Ok(record(image, map, weight, geometry, Finish::NONE))
+    rest.apply(&record(image, map, weight, geometry, finish))
 }
 
 fn record(

@@ -17,38 +17,24 @@ pub(super) fn apply(
     finish: Finish<'_>,
 ) -> Result<Value> {
     finish.check(geometry.map_shape().1)?;
-    let Some(factor_below_zero) = finish.on_the_way(image.tensor()) else {
-        return finish.apply(&plain(image, weight, geometry)?);
+    // What the kernel can do on the way, and what is left for afterwards.
+    let (finish, rest, factor_below_zero) = match finish.on_the_way(image.tensor()) {
+        Some(factor) => (finish, Finish::NONE, factor),
+        None => (Finish::NONE, finish, 1.0),
     };
-    let op = Forward {
-        geometry,
-        bias: finish
-            .bias
-            .map(|bias| bias.tensor().contiguous())
-            .transpose()?,
-        factor_below_zero,
-    };
-    let map = {
-        let (image, weight) = (image.tensor().contiguous()?, weight.tensor().contiguous()?);
-        image.apply_op2_no_bwd(&weight, &op)?
-    };
-    Ok(record(map, image, weight, geometry, finish))
-}
-
-/// The same without a finish, and without a kernel where there is none.
-fn plain(image: &Value, weight: &Value, geometry: Geometry) -> Result<Value> {
     let map = if has_kernel(image.tensor()) {
+        let bias = finish.bias.map(|bias| bias.tensor().contiguous());
         let op = Forward {
             geometry,
-            bias: None,
-            factor_below_zero: 1.0,
+            bias: bias.transpose()?,
+            factor_below_zero,
         };
         let (image, weight) = (image.tensor().contiguous()?, weight.tensor().contiguous()?);
         image.apply_op2_no_bwd(&weight, &op)?
     } else {
         reference::forward(image.tensor(), weight.tensor(), &geometry)?
     };
-    Ok(record(map, image, weight, geometry, Finish::NONE))
+    rest.apply(&record(map, image, weight, geometry, finish))
 }
 
 fn record(
