@@ -18,10 +18,13 @@ use candle_core::{Device, Tensor};
 use clap::{Parser, ValueEnum};
 use retake::data::Batch;
 use retake::device::{self, DeviceRequest};
-use retake::loss::{ClassifierLoss, GanLoss};
+use retake::loss::{ClassifierLoss, GanLoss, Steepness};
 use retake::model::{Dims, Init, ModelHeader, ModelRef, Network, SavedModel};
 use retake::rng::Stream;
-use retake::train::{Adam, Classifier, Gan, Learner, OptimiserSpec, Step, Task, run_step};
+use retake::train::{
+    Adam, Classifier, CriticSteps, Gan, Learner, OptimiserSpec, Penalty, Points, Step, Task,
+    Training, run_step,
+};
 use serde_json::json;
 
 /// As in the program.
@@ -75,12 +78,7 @@ impl Workload {
     fn prepare(self, batch: usize, device: &Device) -> Fallible<Run> {
         match self {
             Self::Dcgan64 => {
-                let task = Gan {
-                    loss: GanLoss::Bce,
-                    gradient_penalty: None,
-                    critic_steps: 1,
-                    seed: SEED,
-                };
+                let task = Gan::new(GanLoss::Bce, SEED);
                 let model = ModelRef::Preset("dcgan-64".to_owned());
                 let rates = [("generator", 2e-4), ("discriminator", 2e-4)];
                 let learner = learner(model, 64, Init::Dcgan, &rates, (0.5, 0.999), device)?;
@@ -88,10 +86,18 @@ impl Workload {
             }
             Self::WganGp64 => {
                 let task = Gan {
-                    loss: GanLoss::Wasserstein,
-                    gradient_penalty: Some(10.0),
-                    critic_steps: u64::MAX,
-                    seed: SEED,
+                    penalties: vec![Penalty {
+                        steepness: Steepness::TwoSided,
+                        points: Points::Between,
+                        weight: 10.0,
+                        every: 1,
+                        column: "gradient_penalty",
+                    }],
+                    critic_steps: CriticSteps {
+                        steps: u64::MAX,
+                        warm_up: None,
+                    },
+                    ..Gan::new(GanLoss::Wasserstein, SEED)
                 };
                 let model = ModelRef::Preset("wgan-gp-64".to_owned());
                 let rates = [("discriminator", 1e-4)];
@@ -181,12 +187,12 @@ fn learner(
         betas,
         ..Adam::default()
     });
-    let rates: BTreeMap<_, _> = rates
+    let training: BTreeMap<_, _> = rates
         .iter()
-        .map(|&(n, rate)| (n.to_owned(), rate))
+        .map(|&(n, rate)| (n.to_owned(), Training::new(adam, rate)))
         .collect();
     let model = SavedModel { header, networks };
-    Ok(Learner::new(model, adam, rates, device)?)
+    Ok(Learner::new(model, training, device)?)
 }
 
 /// Training on the same batch over and over.

@@ -17,6 +17,7 @@ mod arithmetic;
 mod bias;
 mod conv;
 mod dispatch;
+mod exp;
 mod gemm;
 mod linear;
 mod loss;
@@ -37,6 +38,7 @@ mod workspace;
 pub use activation::{Activation, leaky_relu, relu, sigmoid, tanh};
 pub use bias::Finish;
 pub use conv::{Conv, Padding, conv_transpose2d, conv2d};
+pub use exp::exp;
 #[doc(hidden)]
 pub use gemm::{InstructionSet, with_instruction_set};
 pub use linear::linear;

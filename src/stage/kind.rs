@@ -154,6 +154,15 @@ impl Fault {
         }
     }
 
+    /// The same fault of a value that stands at the dotted `path`.
+    #[must_use]
+    pub fn below(mut self, path: &str) -> Self {
+        let mut items = Self::at(path, "").path;
+        items.append(&mut self.path);
+        self.path = items;
+        self
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

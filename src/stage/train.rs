@@ -3,6 +3,8 @@
 //! The settings are in `config` and `optimiser`, their checks in `check`; `ledger` is what the store keeps of a
 //! trajectory, and `drive` trains what is missing of it.
 
+mod adversarial;
+mod brief;
 mod check;
 mod config;
 mod drive;
@@ -10,6 +12,7 @@ mod ledger;
 mod optimiser;
 mod outcome;
 mod prepare;
+mod schedule;
 
 use std::path::Path;
 
@@ -32,11 +35,10 @@ impl Kind for TrainConfig {
     const VERSION: u32 = 2;
 
     fn inputs(&self) -> Vec<InputSpec> {
-        let mut inputs = vec![InputSpec::required("data", &[Format::Data, Format::Recipe])];
-        if self.task == TaskName::Classifier {
-            inputs.push(InputSpec::optional("validation", &[Format::Data]));
-        }
-        inputs
+        vec![
+            InputSpec::required("data", &[Format::Data, Format::Recipe]),
+            InputSpec::optional("validation", &[Format::Data]),
+        ]
     }
 
     fn outputs(&self) -> Vec<OutputSpec> {

@@ -13,6 +13,9 @@ use crate::model::{Inputs, Mode};
 
 const NETWORK: &str = "classifier";
 
+const COLUMNS: &[&str] = &["loss", "accuracy", "lr", "grad_norm"];
+const VALIDATION: &[&str] = &["loss_validation", "accuracy_validation"];
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Classifier {
@@ -71,17 +74,10 @@ impl Classifier {
 }
 
 impl Task for Classifier {
-    fn columns(&self) -> &'static [&'static str] {
+    fn columns(&self) -> Vec<&'static str> {
         match self.validation {
-            None => &["loss", "accuracy", "lr", "grad_norm"],
-            Some(_) => &[
-                "loss",
-                "accuracy",
-                "lr",
-                "grad_norm",
-                "loss_validation",
-                "accuracy_validation",
-            ],
+            None => COLUMNS.to_vec(),
+            Some(_) => [COLUMNS, VALIDATION].concat(),
         }
     }
 
@@ -92,7 +88,7 @@ impl Task for Classifier {
         if let Some(diverged) = not_finite(&[("loss", value)]) {
             return Ok(diverged);
         }
-        let norm = learner.descend(NETWORK, loss)?.norm;
+        let norm = learner.descend(&[NETWORK], loss)?.norm;
         if let Some(diverged) = not_finite(&[("grad_norm", norm)]) {
             return Ok(diverged);
         }
@@ -112,8 +108,7 @@ impl Task for Classifier {
     fn finish_epoch(&self, learner: &Learner, last: &mut Row) -> Result<(), TrainError> {
         if let Some(source) = &self.validation {
             let score = self.validate(learner, source)?;
-            let measured = self.columns().len() - 2;
-            last.figures.truncate(measured);
+            last.figures.truncate(COLUMNS.len());
             last.figures
                 .extend([Some(score.loss), Some(score.accuracy)]);
         }

@@ -38,7 +38,9 @@ pub fn run_epoch<E: From<TrainError>>(
     epoch: u64,
     mut each_step: impl FnMut(&Row) -> Result<(), E>,
 ) -> Result<EpochEnd, E> {
-    let mut history = History::new(task.columns());
+    let columns = task.columns();
+    let mut history = History::new(&columns);
+    learner.epochs = epoch - 1;
     for batch in batches.prefetch(epoch - 1, 0) {
         let batch = batch.map_err(TrainError::from)?;
         let step = learner.steps + 1;
@@ -64,7 +66,7 @@ pub fn run_epoch<E: From<TrainError>>(
     }
     if let Some(mut last) = history.pop() {
         task.finish_epoch(learner, &mut last)?;
-        let figures = task.columns().iter().zip(&last.figures);
+        let figures = columns.iter().zip(&last.figures);
         let mut bad =
             figures.filter(|(_, figure)| figure.is_some_and(|figure| !figure.is_finite()));
         if let Some((term, _)) = bad.next() {

@@ -23,6 +23,14 @@ pub enum TrainError {
     /// The task needs labels and the data has none.
     #[error("the data has no labels, but {0}")]
     NoLabels(&'static str),
+    /// The network lacks a head that the task reads.
+    #[error("the {network} has no `head` called `{head}`")]
+    NoHead {
+        /// the network
+        network: String,
+        /// the head
+        head: &'static str,
+    },
     /// Softmax cross-entropy on images with several labels.
     #[error(
         "cross-entropy needs exactly one label an image, but the data has several: use `loss: bce`"

@@ -14,13 +14,16 @@ const ELEMENTS_A_SUM: usize = 1 << 14;
 pub struct Gradients(Vec<Option<Tensor>>);
 
 impl Gradients {
-    /// The gradients of `loss` (a scalar) with respect to `parameters`. Consumes the graph behind `loss`.
-    pub fn of(loss: Value, parameters: &[Parameter]) -> Result<Self> {
-        let variables: Vec<&Value> = parameters
+    /// The gradients of `loss` (a scalar) with respect to the parameters of each of `networks`. Consumes the graph
+    /// behind `loss`.
+    pub fn of(loss: Value, networks: &[&[Parameter]]) -> Result<Vec<Self>> {
+        let all = networks.iter().copied().flatten();
+        let variables: Vec<&Value> = all.map(|parameter| &parameter.value).collect();
+        let mut gradients = backward(loss, &variables)?.into_iter();
+        let each = networks
             .iter()
-            .map(|parameter| &parameter.value)
-            .collect();
-        backward(loss, &variables).map(Self)
+            .map(|parameters| Self(gradients.by_ref().take(parameters.len()).collect()));
+        Ok(each.collect())
     }
 
     /// Gradients given by hand, in the parameters' order.
@@ -33,14 +36,27 @@ impl Gradients {
         self.0.iter().map(Option::as_ref)
     }
 
-    /// The Euclidean norm over all elements of all gradients, summed in `f64`. NaN or infinite as soon as
-    /// one element is.
-    pub fn norm(&self) -> Result<f64> {
-        let mut sum = 0.0;
-        for tensor in self.0.iter().flatten() {
-            sum += squares(tensor)?;
-        }
-        Ok(sum.sqrt())
+    /// The sum of squares of all elements of all gradients, in `f64`. NaN or infinite as soon as one element is.
+    pub fn squares(&self) -> Result<f64> {
+        self.0.iter().flatten().map(squares).sum()
+    }
+
+    /// All gradients times `factor`.
+    pub fn scaled(&self, factor: f64) -> Result<Self> {
+        self.map(|tensor| tensor.affine(factor, 0.0))
+    }
+
+    /// All elements cut off at ±`limit`.
+    pub fn clamped(&self, limit: f64) -> Result<Self> {
+        self.map(|tensor| tensor.clamp(-limit, limit))
+    }
+
+    fn map(&self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let changed = self
+            .0
+            .iter()
+            .map(|tensor| tensor.as_ref().map(&change).transpose());
+        changed.collect::<Result<_>>().map(Self)
     }
 }
 

@@ -8,7 +8,7 @@ const COUNTERS: [&str; 2] = ["step", "epoch"];
 /// Rows of figures under named columns, beginning with `step` and `epoch` (both from 1).
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
-    columns: &'static [&'static str],
+    columns: Vec<&'static str>,
     rows: Vec<Row>,
 }
 
@@ -25,9 +25,9 @@ pub struct Row {
 
 impl History {
     /// An empty history with a task's `columns` (without `step` and `epoch`).
-    pub fn new(columns: &'static [&'static str]) -> Self {
+    pub fn new(columns: &[&'static str]) -> Self {
         Self {
-            columns,
+            columns: columns.to_vec(),
             rows: Vec::new(),
         }
     }
@@ -65,7 +65,7 @@ impl History {
     /// CSV with a header line. A figure is the shortest text that reads back to the same `f32`; what was
     /// not measured is empty.
     pub fn to_csv(&self) -> String {
-        let mut text = [&COUNTERS, self.columns].concat().join(",") + "\n";
+        let mut text = [&COUNTERS, self.columns.as_slice()].concat().join(",") + "\n";
         for row in &self.rows {
             // Writing to a `String` cannot fail.
             let _ = write!(text, "{},{}", row.step, row.epoch);

@@ -4,7 +4,9 @@
 //! optimisers, counters. A learner saved after an epoch and restored goes on with the same bytes as
 //! one that never stopped, because randomness comes from streams indexed by its counters.
 
+mod average;
 mod classifier;
+mod critic;
 mod epoch;
 mod error;
 mod gan;
@@ -13,24 +15,30 @@ pub mod history;
 mod in_place;
 mod learner;
 mod optimiser;
+mod schedule;
 mod state;
 pub mod trajectory;
+mod vae;
 
+pub use average::{AVERAGE, Average};
 pub use classifier::Classifier;
+pub use critic::{CriticSteps, WarmUp};
 pub use epoch::{EpochEnd, run_epoch, run_step};
 pub use error::TrainError;
-pub use gan::Gan;
+pub use gan::{Auxiliary, ClipScope, Gan, LabelNoise, Penalty, Points, WeightClip};
 pub use gradients::Gradients;
 pub use history::{History, Row};
-pub use learner::{Descent, Learner};
+pub use learner::{Descent, GradientClip, Learner, Training};
 pub use optimiser::{Adam, Optimiser, OptimiserSpec, RmsProp, Sgd, WeightDecay};
+pub use schedule::{Decay, Schedule, Unit};
+pub use vae::Vae;
 
 use crate::data::Batch;
 
 /// What a model is trained for: how a batch becomes optimiser steps, and what is measured on the way.
 pub trait Task: Sync {
     /// The history's columns after `step` and `epoch`.
-    fn columns(&self) -> &'static [&'static str];
+    fn columns(&self) -> Vec<&'static str>;
 
     /// One step of every network on `batch`.
     fn step(&self, learner: &mut Learner, batch: &Batch) -> Result<Step, TrainError>;

@@ -1,12 +1,16 @@
 //! What can be wrong with the settings of a train stage.
 
-use super::config::{LossName, TaskName, TrainConfig};
+use super::adversarial::{self, positive};
+use super::config::{ClipSettings, LossName, TaskName, TrainConfig};
 use crate::model::{Dims, ModelSpec, NetworkSpec, output_shape};
 use crate::stage::{DataSchema, Fault};
 
 /// Every fault of a resolved configuration, given what is known of the data.
 pub(super) fn faults(config: &TrainConfig, data: &DataSchema) -> Vec<Fault> {
     let mut faults = values(config);
+    if let Some(auxiliary) = &config.auxiliary {
+        faults.extend(auxiliary.faults(data.classes));
+    }
     if let Some(spec) = config.model.spec() {
         let before = faults.len();
         faults.extend(networks(config.task, spec));
@@ -47,49 +51,25 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
         at_least_one("the length of z"),
     );
     require(
-        config.latent.is_none() || config.task == TaskName::Gan,
+        config.latent.is_none() || config.task.has_latent(),
         "latent",
         format!(
             "a {} takes no noise, so `latent` means nothing here",
             config.task.name()
         ),
     );
-    let penalised = config.loss == LossName::WganGp;
-    for (path, given) in [
-        ("gradient_penalty", config.gradient_penalty.is_some()),
-        ("critic_steps", config.critic_steps.is_some()),
-    ] {
+    for (setting, given, task) in extras(config) {
         require(
-            penalised || !given,
-            path,
-            "means something for `loss: wgan-gp` only".to_owned(),
+            !given || config.task == task,
+            setting,
+            format!("means something for `task: {}` only", task.name()),
         );
     }
-    require(
-        config
-            .gradient_penalty
-            .is_none_or(|weight| weight.is_finite() && weight > 0.0),
-        "gradient_penalty",
-        "the weight of the gradient penalty must be greater than 0".to_owned(),
-    );
-    require(
-        config.critic_steps != Some(0),
-        "critic_steps",
-        at_least_one("the number of discriminator steps"),
-    );
-    let networks = config.task.networks();
+    let networks = config.task.all_networks();
     for (network, &rate) in &config.lr {
         let known = networks.contains(&network.as_str());
         let path = format!("lr.{network}");
-        require(
-            known,
-            &path,
-            format!(
-                "task `{}` trains no network `{network}`, only {}",
-                config.task.name(),
-                networks.join(" and ")
-            ),
-        );
+        require(known, &path, untrained(config.task, network));
         require(
             !known || (rate.is_finite() && rate > 0.0),
             &path,
@@ -97,6 +77,25 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
         );
     }
     faults.extend(config.constants.faults(config.optimiser));
+    for (network, other) in &config.optimisers {
+        let path = format!("optimisers.{network}");
+        if !networks.contains(&network.as_str()) {
+            faults.push(Fault::at(&path, untrained(config.task, network)));
+        }
+        let inner = other.constants.faults(other.optimiser).into_iter();
+        faults.extend(inner.map(|fault| fault.below(&path)));
+    }
+    if let Some(schedules) = &config.schedule {
+        faults.extend(schedules.faults(&networks));
+    }
+    if let Some(ClipSettings::Norm(limit) | ClipSettings::Value(limit)) = config.gradient_clip {
+        positive(
+            &mut faults,
+            "gradient_clip",
+            "the limit of gradients",
+            limit,
+        );
+    }
     let fits = match config.task {
         TaskName::Gan => config.loss.gan().is_some(),
         TaskName::Classifier => {
@@ -105,17 +104,54 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
                 LossName::ByLabels | LossName::Bce | LossName::CrossEntropy
             )
         }
+        TaskName::Vae => config.loss.reconstruction().is_some(),
     };
     if !fits {
-        let message = match config.task {
-            TaskName::Gan => "no loss of a GAN: expected bce or wgan-gp",
-            TaskName::Classifier => {
-                "no loss of a classifier: expected by-labels, bce or cross-entropy"
-            }
-        };
+        let message = format!(
+            "no loss of a {}: expected {}",
+            config.task.spoken(),
+            LossName::of(config.task)
+        );
         faults.push(Fault::at("loss", message));
     }
+    faults.extend(adversarial::faults(config));
+    let beta = config.beta.unwrap_or(1.0);
+    if !(beta.is_finite() && beta >= 0.0) {
+        faults.push(Fault::at("beta", format!("must be at least 0, not {beta}")));
+    }
     faults
+}
+
+/// Settings of one task: name, whether it is there, and whose it is.
+fn extras(config: &TrainConfig) -> [(&'static str, bool, TaskName); 13] {
+    use TaskName::{Gan, Vae};
+    [
+        ("gradient_penalty", config.gradient_penalty.is_some(), Gan),
+        ("r1", config.r1.is_some(), Gan),
+        ("r2", config.r2.is_some(), Gan),
+        ("divergence", config.divergence.is_some(), Gan),
+        ("critic_steps", config.critic_steps.is_some(), Gan),
+        ("weight_clip", config.weight_clip.is_some(), Gan),
+        ("labels", config.labels.is_some(), Gan),
+        ("auxiliary", config.auxiliary.is_some(), Gan),
+        (
+            "adversarial_weight",
+            config.adversarial_weight.is_some(),
+            Gan,
+        ),
+        ("fresh_noise", config.fresh_noise, Gan),
+        ("ema", config.ema.is_some(), Gan),
+        ("beta", config.beta.is_some(), Vae),
+        ("kl_reduction", config.kl_reduction.is_some(), Vae),
+    ]
+}
+
+fn untrained(task: TaskName, network: &str) -> String {
+    format!(
+        "task `{}` trains no network `{network}`, only {}",
+        task.name(),
+        task.all_networks().join(" and ")
+    )
 }
 
 /// Networks that are missing or superfluous, and inputs that nothing feeds.
@@ -132,15 +168,11 @@ fn networks(task: TaskName, spec: &ModelSpec) -> Vec<Fault> {
             faults.push(Fault::at("model", message));
         }
     }
+    faults.extend(mapping(spec));
     for (name, network) in &spec.networks {
         let path = format!("model.networks.{name}");
         let Some(feeds) = feeds(task, name) else {
-            let message = format!(
-                "task `{}` trains no network `{name}`, only {}",
-                task.name(),
-                task.networks().join(" and ")
-            );
-            faults.push(Fault::at(&path, message));
+            faults.push(Fault::at(&path, untrained(task, name)));
             continue;
         };
         for input in network
@@ -158,12 +190,34 @@ fn networks(task: TaskName, spec: &ModelSpec) -> Vec<Fault> {
     faults
 }
 
+/// A mapping without a reader, or the other way round.
+fn mapping(spec: &ModelSpec) -> Option<Fault> {
+    let generator = spec.networks.get("generator")?;
+    match (
+        spec.networks.contains_key("mapping"),
+        generator.inputs.contains_key("w"),
+    ) {
+        (true, false) => Some(Fault::at(
+            "model.networks.mapping",
+            "the generator has no input `w` for what the mapping makes of z",
+        )),
+        (false, true) => Some(Fault::at(
+            "model.networks.generator.inputs.w",
+            "nothing feeds the input `w` of the generator: the model has no network `mapping`",
+        )),
+        _ => None,
+    }
+}
+
 /// The inputs that a task gives its network `name`; `None` for a network it does not train.
 fn feeds(task: TaskName, name: &str) -> Option<&'static [&'static str]> {
     match (task, name) {
-        (TaskName::Gan, "generator") => Some(&["z", "condition"]),
+        (TaskName::Gan, "generator") => Some(&["z", "w", "condition"]),
+        (TaskName::Gan, "mapping") => Some(&["z", "condition"]),
         (TaskName::Gan, "discriminator") => Some(&["image", "condition"]),
         (TaskName::Classifier, "classifier") => Some(&["image"]),
+        (TaskName::Vae, "encoder") => Some(&["image", "condition"]),
+        (TaskName::Vae, "decoder") => Some(&["z", "condition"]),
         _ => None,
     }
 }
@@ -171,6 +225,7 @@ fn feeds(task: TaskName, name: &str) -> Option<&'static [&'static str]> {
 /// Shapes that do not fit, as far as the data is known.
 fn shapes(config: &TrainConfig, spec: &ModelSpec, data: &DataSchema) -> Vec<Fault> {
     let labels_needed = config.task == TaskName::Classifier
+        || config.auxiliary.is_some()
         || spec
             .networks
             .values()
@@ -193,7 +248,12 @@ fn shapes(config: &TrainConfig, spec: &ModelSpec, data: &DataSchema) -> Vec<Faul
         width,
     };
     let expected = |name: &str| match name {
-        "generator" => (vec![channels, height, width], "images of the data's shape"),
+        "generator" | "decoder" => (vec![channels, height, width], "images of the data's shape"),
+        "mapping" => (vec![dims.latent], "a w as long as z"),
+        "encoder" => (
+            vec![2 * dims.latent],
+            "means and log-variances of z, twice its length",
+        ),
         "classifier" => (vec![dims.classes], "a score for each of the data's classes"),
         _ => (vec![1], "one logit for each image"),
     };
@@ -206,9 +266,10 @@ fn shapes(config: &TrainConfig, spec: &ModelSpec, data: &DataSchema) -> Vec<Faul
             )),
             Ok(shape) => {
                 let (wanted, what) = expected(name);
-                // A discriminator may end in a 1×1 map.
+                // A discriminator may end in a 1×1 map, an encoder in any shape.
+                let flat = wanted.len() == 1 && name != "classifier";
                 let fits =
-                    shape == wanted || (wanted == [1] && shape.iter().product::<usize>() == 1);
+                    shape == wanted || (flat && shape.iter().product::<usize>() == wanted[0]);
                 (!fits).then(|| {
                     Fault::at(
                         &path,

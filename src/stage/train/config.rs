@@ -6,11 +6,18 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 
-use super::optimiser::{Constants, OptimiserName};
-use crate::loss::GanLoss;
+use super::adversarial::{
+    AdversarialWeight, AuxiliarySettings, AverageSettings, CriticStepsSettings, Divergence,
+    GradientPenalty, LabelSettings, WeightClipSettings, ZeroPenalty,
+};
+use super::brief::{Brief, Main};
+use super::optimiser::{Constants, OptimiserName, OtherOptimiser};
+use super::schedule::Schedules;
+use crate::loss::{GanLoss, Reconstruction};
 use crate::model::{Init, ModelRef};
-use crate::train::OptimiserSpec;
+use crate::train::{GradientClip, Schedule, Training};
 
 /// Settings of a train stage. Defaults are filled in when it is read, so that two spellings of one
 /// training run have one key.
@@ -23,12 +30,48 @@ pub struct TrainConfig {
     pub model: ModelRef,
     /// what they minimise
     pub loss: LossName,
-    /// weight of the gradient penalty; of losses that have one
+    /// what a slope of the discriminator other than 1 costs
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gradient_penalty: Option<f64>,
-    /// discriminator steps for every generator step; of losses with a critic
+    pub gradient_penalty: Option<Brief<GradientPenalty>>,
+    /// what a slope costs at real images
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub critic_steps: Option<u64>,
+    pub r1: Option<Brief<ZeroPenalty>>,
+    /// what a slope costs at generated images
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r2: Option<Brief<ZeroPenalty>>,
+    /// what a slope costs by its power
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
+    /// discriminator steps for every generator step
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critic_steps: Option<Brief<CriticStepsSettings>>,
+    /// limits of the discriminator's weights
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_clip: Option<Brief<WeightClipSettings>>,
+    /// what the discriminator is told
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelSettings>,
+    /// what the discriminator learns of labels
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auxiliary: Option<AuxiliarySettings>,
+    /// weights of the adversarial terms
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adversarial_weight: Option<Brief<AdversarialWeight>>,
+    /// whether the generator's step makes images of its own
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fresh_noise: bool,
+    /// a moving average of the generator
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<Brief<AverageSettings>>,
+    /// weight of a VAE's divergence
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta: Option<f64>,
+    /// how a VAE's reconstruction error becomes a number
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconstruction_reduction: Option<ReductionName>,
+    /// how a VAE's divergence becomes a number
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kl_reduction: Option<ReductionName>,
     /// how often every image is seen
     pub epochs: u64,
     /// epochs between two checkpoints
@@ -44,6 +87,15 @@ pub struct TrainConfig {
     /// the optimiser's other constants
     #[serde(flatten)]
     pub constants: Constants,
+    /// other optimisers, by network
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub optimisers: BTreeMap<String, OtherOptimiser>,
+    /// how learning rates change
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedules>,
+    /// what keeps gradients from being too large
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_clip: Option<ClipSettings>,
     /// what parameters start from
     pub init: Init,
     /// length of the noise vector z; of generators only
@@ -61,6 +113,8 @@ pub enum TaskName {
     Gan,
     /// a `classifier` of the data's labels
     Classifier,
+    /// an `encoder` and a `decoder` of images (a variational autoencoder)
+    Vae,
 }
 
 impl TaskName {
@@ -69,6 +123,16 @@ impl TaskName {
         match self {
             Self::Gan => "gan",
             Self::Classifier => "classifier",
+            Self::Vae => "vae",
+        }
+    }
+
+    /// What is trained, as people say it.
+    pub const fn spoken(self) -> &'static str {
+        match self {
+            Self::Gan => "GAN",
+            Self::Classifier => "classifier",
+            Self::Vae => "VAE",
         }
     }
 
@@ -77,8 +141,57 @@ impl TaskName {
         match self {
             Self::Gan => &["generator", "discriminator"],
             Self::Classifier => &["classifier"],
+            Self::Vae => &["encoder", "decoder"],
         }
     }
+
+    /// Networks that it trains too, if the model has them, and whose settings these take where they have none of
+    /// their own.
+    pub const fn companions(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Gan => &[("mapping", "generator")],
+            Self::Classifier | Self::Vae => &[],
+        }
+    }
+
+    /// All networks it can train.
+    pub fn all_networks(self) -> Vec<&'static str> {
+        let companions = self.companions().iter().map(|(name, _)| *name);
+        self.networks().iter().copied().chain(companions).collect()
+    }
+
+    /// Networks that `ema` keeps averages of.
+    pub const fn averaged(self) -> &'static [&'static str] {
+        match self {
+            Self::Gan => &["generator", "mapping"],
+            Self::Classifier | Self::Vae => &[],
+        }
+    }
+
+    /// Whether it makes images of noise.
+    pub const fn has_latent(self) -> bool {
+        matches!(self, Self::Gan | Self::Vae)
+    }
+}
+
+/// How the terms of an image become a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReductionName {
+    /// their mean
+    Mean,
+    /// their sum
+    Sum,
+}
+
+/// What keeps gradients from being too large.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClipSettings {
+    /// `norm: 1`: all of a network's gradients are scaled down until their Euclidean norm is at most this.
+    Norm(f64),
+    /// `value: 0.1`: each number is cut off at ± this.
+    Value(f64),
 }
 
 /// A loss.
@@ -88,11 +201,25 @@ pub enum LossName {
     /// Classifiers: `cross-entropy` when every image has exactly one label, else `bce`.
     ByLabels,
     /// Binary cross-entropy. Of a GAN the non-saturating form; of a classifier each class on its own.
+    #[serde(alias = "non-saturating")]
     Bce,
     /// Softmax cross-entropy, for exactly one label an image. Classifiers.
     CrossEntropy,
-    /// Wasserstein distance with gradient penalty (Gulrajani et al. 2017). GANs.
+    /// Binary cross-entropy whose generator minimises what the discriminator maximises (Goodfellow et al. 2014). GANs.
+    Minimax,
+    /// Least squares (Mao et al. 2017). GANs.
+    #[serde(rename = "lsgan")]
+    LeastSquares,
+    /// The hinge loss (Miyato et al. 2018). GANs.
+    Hinge,
+    /// Wasserstein distance (Arjovsky et al. 2017), for a critic that something keeps from growing steep. GANs.
+    Wasserstein,
+    /// Wasserstein distance with gradient penalty, and the settings of Gulrajani et al. 2017. GANs.
     WganGp,
+    /// Mean squared error of a reconstruction. VAEs.
+    Mse,
+    /// Mean absolute error of a reconstruction. VAEs.
+    L1,
 }
 
 impl LossName {
@@ -100,8 +227,29 @@ impl LossName {
     pub const fn gan(self) -> Option<GanLoss> {
         match self {
             Self::Bce => Some(GanLoss::Bce),
-            Self::WganGp => Some(GanLoss::Wasserstein),
-            Self::ByLabels | Self::CrossEntropy => None,
+            Self::Minimax => Some(GanLoss::Minimax),
+            Self::LeastSquares => Some(GanLoss::LeastSquares),
+            Self::Hinge => Some(GanLoss::Hinge),
+            Self::Wasserstein | Self::WganGp => Some(GanLoss::Wasserstein),
+            Self::ByLabels | Self::CrossEntropy | Self::Mse | Self::L1 => None,
+        }
+    }
+
+    /// As a VAE's loss, if it is one.
+    pub const fn reconstruction(self) -> Option<Reconstruction> {
+        match self {
+            Self::Mse => Some(Reconstruction::Mse),
+            Self::L1 => Some(Reconstruction::L1),
+            _ => None,
+        }
+    }
+
+    /// The losses of a task, by name.
+    pub const fn of(task: TaskName) -> &'static str {
+        match task {
+            TaskName::Gan => "bce, minimax, lsgan, hinge, wasserstein or wgan-gp",
+            TaskName::Classifier => "by-labels, bce or cross-entropy",
+            TaskName::Vae => "mse or l1",
         }
     }
 }
@@ -116,9 +264,32 @@ pub enum Precision {
 }
 
 impl TrainConfig {
-    /// The optimiser with its constants.
-    pub(super) fn optimiser(&self) -> OptimiserSpec {
-        self.constants.spec(self.optimiser)
+    /// How the network `name` is trained.
+    pub(super) fn training(&self, name: &str) -> Training {
+        let companions = self.task.companions().iter();
+        let leader = companions
+            .filter(|(companion, _)| *companion == name)
+            .map(|(_, leader)| *leader)
+            .next();
+        let names = || [Some(name), leader].into_iter().flatten();
+        let own = names().find_map(|name| self.optimisers.get(name));
+        Training {
+            optimiser: match own {
+                Some(other) => other.constants.spec(other.optimiser),
+                None => self.constants.spec(self.optimiser),
+            },
+            lr: names()
+                .find_map(|name| self.lr.get(name).copied())
+                .unwrap_or_default(),
+            schedule: match &self.schedule {
+                None => Schedule::default(),
+                Some(schedules) => schedules.of(name, leader),
+            },
+            clip: self.gradient_clip.map(|clip| match clip {
+                ClipSettings::Norm(limit) => GradientClip::Norm(limit),
+                ClipSettings::Value(limit) => GradientClip::Value(limit),
+            }),
+        }
     }
 }
 
@@ -132,10 +303,39 @@ struct Written {
     model: ModelRef,
     /// What they minimise. Default: `bce` for a GAN, `by-labels` for a classifier.
     loss: Option<LossName>,
-    /// Weight of the gradient penalty in the discriminator's loss, greater than 0; of `wgan-gp`. Default 10.
-    gradient_penalty: Option<f64>,
-    /// Discriminator steps for every generator step, at least 1; of `wgan-gp`. Default 5.
-    critic_steps: Option<u64>,
+    /// Weight λ of the gradient penalty λ·E(‖∇D‖ − 1)² in a discriminator's loss, greater than 0; or all of it.
+    /// Default: none, of `wgan-gp` 10.
+    gradient_penalty: Option<Brief<GradientPenalty>>,
+    /// Weight γ of the penalty γ/2 · E‖∇D‖² at real images, greater than 0; or all of it. Default: none.
+    r1: Option<Brief<ZeroPenalty>>,
+    /// The same at generated images.
+    r2: Option<Brief<ZeroPenalty>>,
+    /// The term k·E‖∇D‖ᵖ of WGAN-div. Default: none; `{}` is k = 2, p = 6.
+    divergence: Option<Divergence>,
+    /// Discriminator steps for every generator step, at least 1; or with a warm-up. Default 1, of `wgan-gp` 5.
+    critic_steps: Option<Brief<CriticStepsSettings>>,
+    /// Limit of the discriminator's weights, greater than 0; or all of it. Default: none.
+    weight_clip: Option<Brief<WeightClipSettings>>,
+    /// What the discriminator is told of real and generated images: soft, noisy or flipped labels; of `bce`,
+    /// `minimax`, `lsgan`. Default 1 and 0.
+    labels: Option<LabelSettings>,
+    /// What the discriminator's head `auxiliary` learns of labels, and the generator from it. Default: nothing.
+    auxiliary: Option<AuxiliarySettings>,
+    /// Weights of the adversarial terms in the losses of a GAN: a number, or one a network. Default 1.
+    adversarial_weight: Option<Brief<AdversarialWeight>>,
+    /// Whether a GAN's generator makes images of its own for its step, rather than learn from those that the
+    /// discriminator has just seen. Default false.
+    #[serde(default)]
+    fresh_noise: bool,
+    /// Share that stays of a moving average of the generator's weights, in [0, 1); samples and metrics use the
+    /// average. Default: none.
+    ema: Option<Brief<AverageSettings>>,
+    /// Weight β of a VAE's Kullback-Leibler divergence, at least 0. Default 1.
+    beta: Option<f64>,
+    /// How a VAE's reconstruction error over the pixels of an image becomes a number. Default `sum`.
+    reconstruction_reduction: Option<ReductionName>,
+    /// How a VAE's divergence over the dimensions of z becomes a number. Default `sum`.
+    kl_reduction: Option<ReductionName>,
     /// How often every image is seen, at least 1.
     epochs: u64,
     /// Epochs between two checkpoints, at least 1; the last epoch always has one. Default 1.
@@ -149,7 +349,7 @@ struct Written {
     #[serde(default)]
     optimiser: OptimiserName,
     /// Learning rate: a number, or one a network (`{generator: 0.0002, discriminator: 0.0001}`). Default
-    /// 0.0002 for a GAN (`wgan-gp`: 0.0001), 0.001 for a classifier.
+    /// 0.0002 for a GAN (`wgan-gp`: 0.0001), 0.001 for a classifier or VAE.
     lr: Option<Rates>,
     /// Decay rates of Adam's two moments, each in [0, 1). Default [0.5, 0.999] for a GAN (`wgan-gp`:
     /// [0, 0.9]), else [0.9, 0.999].
@@ -169,9 +369,16 @@ struct Written {
     /// How strongly weights are drawn towards 0, at least 0: by an L2 penalty, of `AdamW` apart from the
     /// gradient. Default 0, of `AdamW` 0.01.
     weight_decay: Option<f64>,
-    /// What parameters start from. Default `dcgan` for a GAN, `kaiming` for a classifier.
+    /// Other optimisers than that, by network: `{discriminator: {optimiser: sgd, momentum: 0.9}}`.
+    #[serde(default)]
+    optimisers: BTreeMap<String, OtherOptimiser>,
+    /// How learning rates change: one schedule, or one a network. Default: they do not.
+    schedule: Option<Schedules>,
+    /// What keeps gradients from being too large: `{norm: 1}` or `{value: 0.1}`. Default: nothing.
+    gradient_clip: Option<ClipSettings>,
+    /// What parameters start from. Default `dcgan` for a GAN, `pytorch` for a VAE, `kaiming` for a classifier.
     init: Option<Init>,
-    /// Length of the noise vector z, at least 1; of GANs only. Default 100.
+    /// Length of the noise vector z, at least 1; of GANs and VAEs. Default 100.
     latent: Option<usize>,
     /// Number format of the computation. Default `f32`.
     #[serde(default)]
@@ -187,6 +394,8 @@ struct Defaults {
     betas: (f64, f64),
     init: Init,
     latent: Option<usize>,
+    /// of a VAE: β, and the reduction of both terms
+    vae: Option<(f64, ReductionName)>,
 }
 
 impl Defaults {
@@ -201,16 +410,18 @@ impl Defaults {
                 betas: (0.0, 0.9),
                 init: Init::Dcgan,
                 latent: Some(100),
+                vae: None,
             },
             // Radford et al. 2016, and PyTorch's DCGAN tutorial.
             TaskName::Gan => Self {
-                loss: LossName::Bce,
+                loss: loss.unwrap_or(LossName::Bce),
                 gradient_penalty: None,
                 critic_steps: None,
                 lr: 2e-4,
                 betas: (0.5, 0.999),
                 init: Init::Dcgan,
                 latent: Some(100),
+                vae: None,
             },
             TaskName::Classifier => Self {
                 loss: LossName::ByLabels,
@@ -220,6 +431,18 @@ impl Defaults {
                 betas: (0.9, 0.999),
                 init: Init::Kaiming,
                 latent: None,
+                vae: None,
+            },
+            // The evidence lower bound, Kingma & Welling 2014.
+            TaskName::Vae => Self {
+                loss: LossName::Mse,
+                gradient_penalty: None,
+                critic_steps: None,
+                lr: 1e-3,
+                betas: (0.9, 0.999),
+                init: Init::Pytorch,
+                latent: Some(100),
+                vae: Some((1.0, ReductionName::Sum)),
             },
         }
     }
@@ -241,6 +464,22 @@ impl From<Written> for TrainConfig {
             Some(Rates::Same(rate)) => lr.extend(everywhere(rate)),
             Some(Rates::Each(rates)) => lr.extend(rates),
         }
+        let number = |value: Option<f64>| value.and_then(Number::from_f64);
+        let gradient_penalty = written.gradient_penalty.or_else(|| {
+            let weight = number(defaults.gradient_penalty)?;
+            GradientPenalty::of(weight).ok().map(Brief)
+        });
+        let default_steps = defaults.critic_steps.unwrap_or(1);
+        let critic_steps = written.critic_steps.unwrap_or(Brief(CriticStepsSettings {
+            steps: default_steps,
+            warm_up: None,
+        }));
+        // One step each goes without saying where it is the default.
+        let critic = matches!(defaults.loss, LossName::WganGp | LossName::Wasserstein);
+        let critic_steps =
+            (critic || *critic_steps != CriticStepsSettings::ONE).then_some(critic_steps);
+        let optimisers = written.optimisers.into_iter();
+        let schedule = written.schedule;
         let constants = Constants {
             betas: written.betas,
             alpha: written.alpha,
@@ -254,9 +493,33 @@ impl From<Written> for TrainConfig {
         Self {
             task: written.task,
             model: written.model,
-            loss: written.loss.unwrap_or(defaults.loss),
-            gradient_penalty: written.gradient_penalty.or(defaults.gradient_penalty),
-            critic_steps: written.critic_steps.or(defaults.critic_steps),
+            loss: match written.loss.unwrap_or(defaults.loss) {
+                // The other way to write it.
+                LossName::Wasserstein if gradient_penalty.is_some() => LossName::WganGp,
+                loss => loss,
+            },
+            gradient_penalty,
+            r1: written.r1,
+            r2: written.r2,
+            divergence: written.divergence,
+            critic_steps,
+            weight_clip: written.weight_clip,
+            labels: written
+                .labels
+                .filter(|labels| *labels != LabelSettings::default()),
+            auxiliary: written.auxiliary,
+            adversarial_weight: written
+                .adversarial_weight
+                .filter(|weight| **weight != AdversarialWeight::default()),
+            fresh_noise: written.fresh_noise,
+            ema: written.ema,
+            beta: written.beta.or(defaults.vae.map(|(beta, _)| beta)),
+            reconstruction_reduction: written
+                .reconstruction_reduction
+                .or(defaults.vae.map(|(_, reduction)| reduction)),
+            kl_reduction: written
+                .kl_reduction
+                .or(defaults.vae.map(|(_, reduction)| reduction)),
             epochs: written.epochs,
             checkpoint_every: written.checkpoint_every.unwrap_or(1),
             batch_size: written.batch_size.unwrap_or(64),
@@ -264,6 +527,11 @@ impl From<Written> for TrainConfig {
             optimiser: written.optimiser,
             lr,
             constants: constants.filled(written.optimiser, defaults.betas),
+            optimisers: optimisers
+                .map(|(network, other)| (network, other.filled(defaults.betas)))
+                .collect(),
+            schedule: schedule.map(|schedule| schedule.filled(written.epochs)),
+            gradient_clip: written.gradient_clip,
             init: written.init.unwrap_or(defaults.init),
             latent: written.latent.or(defaults.latent),
             precision: written.precision,

@@ -126,7 +126,7 @@ impl Run<'_> {
         let end = run_epoch(&*self.task, learner, &self.batches, epoch, |row| {
             ctx.check_cancelled()?;
             if let Some(images_per_second) = meter.step(batch_size) {
-                (ctx.progress)(progress(row, total, images_per_second, columns));
+                (ctx.progress)(progress(row, total, images_per_second, &columns));
             }
             Ok::<(), StageError>(())
         })?;

@@ -1,7 +1,7 @@
 //! The optimisers of a train stage: which constants each takes, their defaults, and what can be wrong with them.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::stage::Fault;
 use crate::train::{Adam, OptimiserSpec, RmsProp, Sgd, WeightDecay};
@@ -47,7 +47,8 @@ impl OptimiserName {
 const ADAMW_DECAY: f64 = 0.01;
 
 /// Constants that some optimisers take. Once [`filled`](Constants::filled), what is absent is off: 0 or false.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Constants {
     /// decay rates of Adam's two moments
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +74,39 @@ pub struct Constants {
     /// how strongly weights are drawn towards 0
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
+}
+
+/// An optimiser with its constants, of one network.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct OtherOptimiser {
+    /// how parameters are updated
+    pub optimiser: OptimiserName,
+    /// its constants
+    #[serde(flatten)]
+    pub constants: Constants,
+}
+
+impl<'de> Deserialize<'de> for OtherOptimiser {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut written = serde_json::Map::deserialize(deserializer)?;
+        let name = written.remove("optimiser");
+        let name = name.ok_or_else(|| de::Error::missing_field("optimiser"))?;
+        Ok(Self {
+            optimiser: serde_json::from_value(name).map_err(de::Error::custom)?,
+            constants: serde_json::from_value(written.into()).map_err(de::Error::custom)?,
+        })
+    }
+}
+
+impl OtherOptimiser {
+    /// See [`Constants::filled`].
+    #[must_use]
+    pub fn filled(self, betas: (f64, f64)) -> Self {
+        Self {
+            constants: self.constants.filled(self.optimiser, betas),
+            optimiser: self.optimiser,
+        }
+    }
 }
 
 impl Constants {

@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use super::config::{LossName, TaskName, TrainConfig};
+use indexmap::IndexMap;
+
+use super::adversarial::{Divergence, LabelSettings, ZeroPenalty};
+use super::brief::Brief;
+use super::config::{LossName, ReductionName, TaskName, TrainConfig};
 use crate::data::{LabelKind, Pack, Source};
-use crate::loss::ClassifierLoss;
+use crate::loss::{ClassifierLoss, Reduction};
 use crate::model::{Dims, ModelHeader, Network, SavedModel};
 use crate::stage::{StageCtx, StageError};
-use crate::train::{Classifier, Gan, Learner, Task, TrainError};
+use crate::train::{
+    AVERAGE, Classifier, CriticSteps, Gan, LabelNoise, Learner, Points, Task, TrainError, Vae,
+};
 
 /// Opens an input as training data.
 pub(super) fn open(ctx: &StageCtx<'_>, input: &str) -> Result<Source, StageError> {
@@ -20,46 +26,108 @@ pub(super) fn task(
     ctx: &StageCtx<'_>,
     data: &Pack,
 ) -> Result<Box<dyn Task>, StageError> {
+    let validation = match ctx.optional("validation") {
+        Some(_) => {
+            let source = open(ctx, "validation")?;
+            fits(data, &source.pack)?;
+            Some(Arc::new(source))
+        }
+        None => None,
+    };
     Ok(match config.task {
-        TaskName::Gan => {
-            let loss = config.loss.gan().ok_or_else(|| {
-                StageError::Failed("`loss` is none of a GAN: expected bce or wgan-gp".to_owned())
-            })?;
-            Box::new(Gan {
-                loss,
-                gradient_penalty: config.gradient_penalty,
-                critic_steps: config.critic_steps.unwrap_or(1),
-                seed: ctx.seed,
-            })
-        }
-        TaskName::Classifier => {
-            let mut validation = None;
-            if ctx.optional("validation").is_some() {
-                let source = open(ctx, "validation")?;
-                fits(data, &source.pack)?;
-                validation = Some(Arc::new(source));
-            }
-            Box::new(Classifier {
-                loss: classifier_loss(config.loss, data.schema().labels)?,
-                seed: ctx.seed,
-                validation,
-                batch_size: config.batch_size,
-            })
-        }
+        TaskName::Gan => Box::new(gan(config, ctx.seed, data, validation)?),
+        TaskName::Classifier => Box::new(Classifier {
+            loss: classifier_loss(config.loss, data.schema().labels)?,
+            seed: ctx.seed,
+            validation,
+            batch_size: config.batch_size,
+        }),
+        TaskName::Vae => Box::new(Vae {
+            reconstruction: config
+                .loss
+                .reconstruction()
+                .ok_or_else(|| wrong_loss(config.task))?,
+            reconstruction_reduction: reduction(config.reconstruction_reduction),
+            kl_reduction: reduction(config.kl_reduction),
+            beta: config.beta.unwrap_or(1.0),
+            seed: ctx.seed,
+            validation,
+            batch_size: config.batch_size,
+        }),
     })
+}
+
+fn gan(
+    config: &TrainConfig,
+    seed: u64,
+    data: &Pack,
+    validation: Option<Arc<Source>>,
+) -> Result<Gan, StageError> {
+    let loss = config.loss.gan().ok_or_else(|| wrong_loss(config.task))?;
+    let weight = config.adversarial_weight.as_deref();
+    let zero = |penalty: &Option<Brief<ZeroPenalty>>, points, column| {
+        penalty
+            .as_ref()
+            .map(|penalty| penalty.penalty(points, column))
+    };
+    let penalties = [
+        config
+            .gradient_penalty
+            .as_ref()
+            .map(|penalty| penalty.penalty()),
+        zero(&config.r1, Points::Real, "r1"),
+        zero(&config.r2, Points::Fake, "r2"),
+        config.divergence.as_ref().map(Divergence::penalty),
+    ];
+    let critic_steps = config.critic_steps.as_ref();
+    Ok(Gan {
+        generator_weight: weight.map_or(1.0, |weight| weight.generator),
+        discriminator_weight: weight.map_or(1.0, |weight| weight.discriminator),
+        penalties: penalties.into_iter().flatten().collect(),
+        critic_steps: critic_steps.map_or(CriticSteps::ONE, |steps| steps.critic_steps()),
+        labels: config
+            .labels
+            .as_ref()
+            .map_or(LabelNoise::NONE, LabelSettings::noise),
+        auxiliary: config
+            .auxiliary
+            .as_ref()
+            .map(|auxiliary| auxiliary.auxiliary(data.schema().classes.len())),
+        weight_clip: config.weight_clip.as_ref().map(|clip| clip.weight_clip()),
+        average: config.ema.as_ref().map(|average| average.average()),
+        fresh_noise: config.fresh_noise,
+        validation,
+        batch_size: config.batch_size,
+        ..Gan::new(loss, seed)
+    })
+}
+
+fn reduction(name: Option<ReductionName>) -> Reduction {
+    match name {
+        Some(ReductionName::Mean) => Reduction::Mean,
+        Some(ReductionName::Sum) | None => Reduction::Sum,
+    }
+}
+
+fn wrong_loss(task: TaskName) -> StageError {
+    StageError::Failed(format!(
+        "`loss` is none of a {}: expected {}",
+        task.name(),
+        LossName::of(task)
+    ))
 }
 
 fn classifier_loss(name: LossName, labels: LabelKind) -> Result<ClassifierLoss, TrainError> {
     match (name, labels) {
         (_, LabelKind::None) => Err(TrainError::NoLabels("a classifier learns labels")),
         (LossName::CrossEntropy, LabelKind::Multi) => Err(TrainError::ManyLabels),
-        (LossName::WganGp, _) => Err(TrainError::NotAClassifiersLoss),
         (LossName::CrossEntropy | LossName::ByLabels, LabelKind::Class) => {
             Ok(ClassifierLoss::CrossEntropy)
         }
         (LossName::Bce, _) | (LossName::ByLabels, LabelKind::Multi) => {
             Ok(ClassifierLoss::MultiLabel)
         }
+        _ => Err(TrainError::NotAClassifiersLoss),
     }
 }
 
@@ -101,24 +169,34 @@ pub(super) fn learner(
         width,
     };
     let device = &ctx.compute.device;
-    let networks = spec.networks.iter().map(|(name, network)| {
-        let network = Network::new(name, network, &dims, config.init, ctx.seed, device)?;
-        Ok((name.clone(), network))
-    });
+    let mut spec = spec.clone();
+    let mut networks = IndexMap::new();
+    for (name, network) in &spec.networks {
+        let new = || Network::new(name, network, &dims, config.init, ctx.seed, device);
+        networks.insert(name.clone(), new().map_err(TrainError::from)?);
+    }
+    if config.ema.is_some() {
+        // Averages start as the networks do: streams of initial values go by the network's own name.
+        for name in config.task.averaged() {
+            if let Some(network) = spec.networks.get(*name).cloned() {
+                let average = format!("{name}{AVERAGE}");
+                let new = Network::new(name, &network, &dims, config.init, ctx.seed, device);
+                networks.insert(average.clone(), new.map_err(TrainError::from)?);
+                spec.networks.insert(average, network);
+            }
+        }
+    }
+    let names = config.task.all_networks().into_iter();
+    let training = names.map(|name| (name.to_owned(), config.training(name)));
     let model = SavedModel {
-        networks: networks.collect::<Result<_, TrainError>>()?,
+        networks,
         header: ModelHeader {
             task: config.task.name().to_owned(),
             dims,
             classes: schema.classes.clone(),
             multi_label: schema.labels == LabelKind::Multi,
-            spec: spec.clone(),
+            spec,
         },
     };
-    Ok(Learner::new(
-        model,
-        config.optimiser(),
-        config.lr.clone(),
-        device,
-    )?)
+    Ok(Learner::new(model, training.collect(), device)?)
 }
