@@ -126,6 +126,10 @@ impl Expander<'_> {
             &mut self.findings,
         )
         .ok_or(Unusable)?;
+        if value.is_null() {
+            // A var without a value leaves the input out: a profile can do without it.
+            return Ok(Relation::unit());
+        }
         let mut scope = Scope {
             stages: &mut self.stages,
             values: &self.values,

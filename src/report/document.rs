@@ -1,10 +1,12 @@
-//! What a report's template is given. Everything in it comes from records; nothing is typed in.
+//! What a report's template is given. Every number of ours in it comes from records; nothing
+//! is typed in, but for what others have reported, which is named as such.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::ReportError;
+use super::comparison::Comparison;
 use super::grid::png;
 use super::plot::Chart;
 use super::summary::Summary;
@@ -19,6 +21,8 @@ pub struct Document {
     pub pipeline: String,
     /// the summary table; none without evaluations
     pub summary: Option<Summary>,
+    /// the runs beside what others have reported
+    pub comparison: Option<Comparison>,
     /// sentences that follow from the summary
     pub findings: Vec<String>,
     /// plots of several runs together

@@ -32,6 +32,12 @@ impl History {
         Ok(Self { columns })
     }
 
+    /// What was measured of a column, in order.
+    pub fn measured(&self, column: &str) -> impl Iterator<Item = f64> {
+        let columns = self.columns.iter().filter(move |(name, _)| name == column);
+        columns.flat_map(|(_, values)| values.iter().copied().flatten())
+    }
+
     /// The lines (step, value) of every measured column whose name holds `word`. Without a column `step` rows
     /// are counted from 1.
     pub fn lines(&self, word: &str) -> Vec<Line> {

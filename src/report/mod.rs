@@ -5,6 +5,7 @@
 //! [`grid`] images (PNG), [`mermaid`] the graph, and [`markdown`] puts it all together with a template.
 //! Everything is a function of its input to the byte: no clock, no machine, no iteration order of a hash.
 
+pub mod comparison;
 pub mod diagram;
 pub mod document;
 pub mod downsample;

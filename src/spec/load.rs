@@ -9,7 +9,7 @@ use super::error::{Fault, Faults};
 use super::locate::Positions;
 use super::model::{LoadOptions, PipelineSpec};
 use super::place::{Findings, Place, SourceFile, named};
-use super::read::{FileSpec, describe, read};
+use super::read::{self, FileSpec, describe, read};
 use super::template::interpolate;
 use super::{root, suggest, vars, yaml};
 
@@ -220,6 +220,21 @@ impl Loader {
         );
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let seed = seed(self.main.seed.as_ref(), &settled, &mut self.findings);
+        for (name, stage) in &mut self.stages {
+            let place = stage.place(name).key("matrix");
+            for (axis, text) in std::mem::take(&mut stage.matrix.open) {
+                let place = place.key(&axis);
+                let values = match interpolate(&text, &|name| settled.get(name)) {
+                    Ok(value) => read::axis(&axis, value, &place, &mut self.findings),
+                    Err(error) => {
+                        let help = suggest::help(&text, settled.keys().map(String::as_str));
+                        self.findings.note(place, error.to_string(), help);
+                        Vec::new()
+                    }
+                };
+                stage.matrix.axes.insert(axis, values);
+            }
+        }
         let spec = PipelineSpec {
             name: self.main.name.unwrap_or_else(|| stem.into_owned()),
             seed,

@@ -80,6 +80,8 @@ impl StageSpec {
 pub struct Matrix {
     /// axis → values
     pub axes: IndexMap<String, Vec<Value>>,
+    /// axis → a text with `${}` that stands for its values, until vars are settled
+    pub open: IndexMap<String, String>,
     /// nodes to add, or further values for existing ones
     pub include: Vec<Map<String, Value>>,
     /// nodes to remove

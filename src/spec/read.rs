@@ -137,6 +137,11 @@ pub fn is_scalar(value: &Value) -> bool {
     matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
 }
 
+/// The values of `axis`, whose list is `value`.
+pub fn axis(axis: &str, value: Value, place: &Place, findings: &mut Findings) -> Vec<Value> {
+    Reader { findings }.axis(axis, value, place)
+}
+
 struct Reader<'a> {
     findings: &'a mut Findings,
 }
@@ -198,7 +203,7 @@ impl Reader<'_> {
             Value::String(text) if is_template(text) => self.findings.add_help(
                 place.clone(),
                 "`${…}` has no meaning here",
-                "it is expanded in `inputs`, `with`, `seed` and `publish`",
+                "it is expanded in `inputs`, `with`, `seed`, `publish` and in place of an axis's list of values",
             ),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
@@ -333,8 +338,15 @@ impl Reader<'_> {
                 "exclude" => matrix.exclude = self.points(value, &place),
                 _ => {
                     self.name(&axis, "an axis", &place);
-                    let values = self.axis(&axis, value, &place);
-                    matrix.axes.insert(axis, values);
+                    match value {
+                        Value::String(text) if is_template(&text) => {
+                            matrix.open.insert(axis, text);
+                        }
+                        value => {
+                            let values = self.axis(&axis, value, &place);
+                            matrix.axes.insert(axis, values);
+                        }
+                    }
                 }
             }
         }

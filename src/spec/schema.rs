@@ -189,7 +189,16 @@ struct Matrix {
     exclude: Option<Vec<BTreeMap<String, Value>>>,
     /// axis → values
     #[schemars(flatten)]
-    axes: BTreeMap<String, Vec<Scalar>>,
+    axes: BTreeMap<String, AxisValues>,
+}
+
+/// A list, or a `${name}` that stands for one.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum AxisValues {
+    List(Vec<Scalar>),
+    Name(String),
 }
 
 #[derive(JsonSchema)]

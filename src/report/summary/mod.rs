@@ -75,7 +75,7 @@ pub struct SummaryRow {
 }
 
 /// The table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// headings of the labels
     pub labels: Vec<String>,

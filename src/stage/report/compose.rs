@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use super::gather::Gathered;
 use super::upstream::{Upstream, name};
 use super::{failed, figures};
+use crate::report::comparison::{Reported, compare};
 use crate::report::document::{Document, Files, Origin, Provenance};
 use crate::report::findings::findings;
 use crate::report::mermaid::{Vertex, flowchart};
@@ -15,7 +16,11 @@ use crate::report::summary::summarise;
 use crate::stage::{ShownNode, StageCtx, StageError};
 
 /// Everything a report of `ctx` shows, and the figures beside it.
-pub fn document(ctx: &StageCtx<'_>, title: String) -> Result<(Document, Files), StageError> {
+pub fn document(
+    ctx: &StageCtx<'_>,
+    title: String,
+    reported: Option<&Reported>,
+) -> Result<(Document, Files), StageError> {
     let upstream = Upstream::new(&ctx.shown);
     let mut files = Files::default();
     let mut gathered = Gathered::default();
@@ -31,6 +36,7 @@ pub fn document(ctx: &StageCtx<'_>, title: String) -> Result<(Document, Files), 
     let document = Document {
         title,
         pipeline: ctx.pipeline.clone(),
+        comparison: reported.map(|reported| compare(reported, summary.as_ref(), &gathered.trained)),
         findings: summary.as_ref().map(findings).unwrap_or_default(),
         summary,
         figures: figures::by_epoch(&runs, &mut files).map_err(failed)?,

@@ -12,15 +12,32 @@ use crate::report::plot::{Chart, Line};
 use crate::report::runs::Run;
 use crate::stage::{InputNode, StageError};
 
-/// Plots of losses and accuracies by step.
-pub fn curves(node: &InputNode, label: &str, files: &mut Files) -> Result<Vec<Figure>, StageError> {
+/// The history of a trained node.
+pub fn history(node: &InputNode) -> Result<Option<History>, StageError> {
     let Some(path) = node.paths.get("history") else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
-    let history = History::from_csv(&read(path)?).map_err(super::failed)?;
+    History::from_csv(&read(path)?)
+        .map(Some)
+        .map_err(super::failed)
+}
+
+/// Plots of losses and accuracies by step, and of learning rates that change.
+pub fn curves(
+    history: &History,
+    label: &str,
+    files: &mut Files,
+) -> Result<Vec<Figure>, StageError> {
     let mut figures = Vec::new();
-    for what in ["loss", "accuracy"] {
-        let lines = history.lines(what);
+    for what in ["loss", "accuracy", "lr"] {
+        let mut lines = history.lines(what);
+        if what == "lr" {
+            lines.retain(|line| {
+                line.points
+                    .iter()
+                    .any(|(_, rate)| *rate != line.points[0].1)
+            });
+        }
         if lines.is_empty() {
             continue;
         }

@@ -10,6 +10,7 @@ use super::upstream::{Upstream, name};
 use super::{figures, settings};
 use crate::metric::best;
 use crate::metric::document::Metrics;
+use crate::report::comparison::Trained;
 use crate::report::document::{Extra, Figure, Files, Measured, Section, Setting};
 use crate::report::number::significant;
 use crate::report::runs::{Ending, Run};
@@ -24,6 +25,8 @@ pub struct Gathered {
     curves: IndexMap<String, Vec<Figure>>,
     /// trained node → grids drawn by it
     grids: IndexMap<String, Vec<Figure>>,
+    /// trained nodes with a history
+    pub trained: Vec<Trained>,
     pub extras: Vec<Extra>,
 }
 
@@ -42,7 +45,15 @@ impl Gathered {
         let subject = upstream.subject(shown);
         match shown.kind.as_str() {
             "train" if !self.curves.contains_key(&label) => {
-                let curves = figures::curves(node, &label, files)?;
+                let mut curves = Vec::new();
+                if let Some(history) = figures::history(node)? {
+                    curves = figures::curves(&history, &label, files)?;
+                    self.trained.push(Trained {
+                        stage: shown.stage.clone(),
+                        axes: shown.axes.clone(),
+                        history,
+                    });
+                }
                 self.curves.insert(label, curves);
             }
             "evaluate" => {
