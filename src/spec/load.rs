@@ -222,17 +222,26 @@ impl Loader {
         let seed = seed(self.main.seed.as_ref(), &settled, &mut self.findings);
         for (name, stage) in &mut self.stages {
             let place = stage.place(name).key("matrix");
+            let mut filler = Filler {
+                vars: &settled,
+                findings: &mut self.findings,
+            };
             for (axis, text) in std::mem::take(&mut stage.matrix.open) {
                 let place = place.key(&axis);
-                let values = match interpolate(&text, &|name| settled.get(name)) {
-                    Ok(value) => read::axis(&axis, value, &place, &mut self.findings),
-                    Err(error) => {
-                        let help = suggest::help(&text, settled.keys().map(String::as_str));
-                        self.findings.note(place, error.to_string(), help);
-                        Vec::new()
-                    }
+                let value = filler.fill(&Value::String(text), &place);
+                let values = match value {
+                    Some(value) => read::axis(&axis, value, &place, filler.findings),
+                    None => Vec::new(),
                 };
                 stage.matrix.axes.insert(axis, values);
+            }
+            for (index, entry) in stage.matrix.include.iter_mut().enumerate() {
+                let place = place.key("include").index(index);
+                for (name, value) in entry {
+                    if let Some(filled) = filler.fill(value, &place.key(name)) {
+                        *value = filled;
+                    }
+                }
             }
         }
         let spec = PipelineSpec {
@@ -248,6 +257,40 @@ impl Loader {
             sources: self.sources,
         };
         Ok((spec, self.findings))
+    }
+}
+
+/// Puts vars in where nothing else can stand: a matrix is made before its axes have values.
+struct Filler<'a> {
+    vars: &'a IndexMap<String, Value>,
+    findings: &'a mut Findings,
+}
+
+impl Filler<'_> {
+    fn fill(&mut self, value: &Value, place: &Place) -> Option<Value> {
+        Some(match value {
+            Value::String(text) => match interpolate(text, &|name| self.vars.get(name)) {
+                Ok(value) => value,
+                Err(error) => {
+                    let names = self.vars.keys().map(String::as_str);
+                    let help = suggest::help(text, names);
+                    self.findings.note(place.clone(), error.to_string(), help);
+                    return None;
+                }
+            },
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                let filled = items.map(|(index, item)| self.fill(item, &place.index(index)));
+                Value::Array(filled.collect::<Option<_>>()?)
+            }
+            Value::Object(items) => {
+                let items = items.iter();
+                let filled =
+                    items.map(|(key, item)| Some((key.clone(), self.fill(item, &place.key(key))?)));
+                Value::Object(filled.collect::<Option<_>>()?)
+            }
+            other => other.clone(),
+        })
     }
 }
 

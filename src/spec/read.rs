@@ -203,7 +203,7 @@ impl Reader<'_> {
             Value::String(text) if is_template(text) => self.findings.add_help(
                 place.clone(),
                 "`${…}` has no meaning here",
-                "it is expanded in `inputs`, `with`, `seed`, `publish` and in place of an axis's list of values",
+                "it is expanded in `inputs`, `with`, `seed`, `publish`, in `matrix.include` and in place of an axis's list of values",
             ),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
@@ -334,8 +334,8 @@ impl Reader<'_> {
         for (axis, value) in self.mapping(value, place).unwrap_or_default() {
             let place = place.key(&axis);
             match axis.as_str() {
-                "include" => matrix.include = self.points(value, &place),
-                "exclude" => matrix.exclude = self.points(value, &place),
+                "include" => matrix.include = self.points(value, &place, true),
+                "exclude" => matrix.exclude = self.points(value, &place, false),
                 _ => {
                     self.name(&axis, "an axis", &place);
                     match value {
@@ -395,7 +395,8 @@ impl Reader<'_> {
         }
     }
 
-    fn points(&mut self, value: Value, place: &Place) -> Vec<Map<String, Value>> {
+    /// The entries of `include` or `exclude`; values may be `open` to vars.
+    fn points(&mut self, value: Value, place: &Place, open: bool) -> Vec<Map<String, Value>> {
         let items = self.list(value, place).unwrap_or_default();
         let mut points = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
@@ -403,7 +404,9 @@ impl Reader<'_> {
             let point = self.mapping(item, &place).unwrap_or_default();
             for (name, value) in &point {
                 self.name(name, "a value", &place.key(name));
-                self.plain(value, &place.key(name));
+                if !open {
+                    self.plain(value, &place.key(name));
+                }
             }
             points.push(point);
         }
