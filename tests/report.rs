@@ -464,6 +464,7 @@ fn document() -> (Document, Files) {
         title: "Shapes".to_owned(),
         pipeline: "quickstart".to_owned(),
         findings: findings(&summary),
+        comparison: None,
         summary: Some(summary),
         figures: vec![figure],
         shared: vec![setting("lr", "0.0002")],

@@ -298,3 +298,45 @@ fn out_stays_out_of_the_key_and_a_template_enters_it_by_content() {
     let faults = bad.check(&BTreeMap::new()).unwrap_err();
     assert!(faults[0].message.starts_with("template: "), "{faults:?}");
 }
+
+#[test]
+fn what_others_reported_stands_beside_what_the_runs_gave() {
+    let bench = bench();
+    let reported = json!({
+        "axis": "loss",
+        "source": "a report, on photographs",
+        "here": "drawn images",
+        "rows": {"bce": "FID 89.276 at epoch 300", "hinge": "not repeated"},
+        "history": [{"column": "loss_d", "pick": "min"}, {"column": "loss_g", "pick": "last"}],
+    });
+    let text = text(&files(
+        config(json!({"reported": reported}))
+            .run(&bench.ctx(7))
+            .unwrap(),
+    ));
+    let lines: Vec<&str> = text.lines().collect();
+    let row = |name: &str| {
+        let found = lines
+            .iter()
+            .find(|line| line.starts_with(&format!("| {name} | ")));
+        found.unwrap_or_else(|| panic!("no row {name} in\n{text}"))
+    };
+    assert!(
+        text.contains("Reported: a report, on photographs. Here: drawn images."),
+        "{text}"
+    );
+    // Two seeds: best FIDs 30 and 31; the smallest loss_d of both is 0.4; the last loss_g that of step 400.
+    let bce = row("bce");
+    assert!(bce.contains("FID 89.276 at epoch 300"), "{bce}");
+    assert!(bce.contains("30.50 ± 0.71 @ 4"), "{bce}");
+    assert!(bce.contains("| 0.4000 ± 0.0000 |"), "{bce}");
+    assert!(
+        bce.contains("| 1.250 ± 0.000 | 2 | scores\\[loss=bce\\] |"),
+        "{bce}"
+    );
+    assert!(
+        row("hinge").ends_with("| – | – | 0 | – |"),
+        "{}",
+        row("hinge")
+    );
+}

@@ -3,7 +3,7 @@
 use retake::spec::template::{escape, interpolate};
 use serde_json::{Value, json};
 
-use super::{Project, faults, node, plan, run};
+use super::{Project, faults, names_of, node, plan, run};
 
 const LAYERED: &str = r#"
 vars: {epochs: 1, rate: 0.1, name: base}
@@ -141,4 +141,50 @@ fn faults_in_files_and_between_stages_come_together() {
         "{said}"
     );
     assert!(said.contains("2 faults"), "{said}");
+}
+
+#[test]
+fn a_profile_chooses_the_values_of_an_axis_and_of_include() {
+    let text = r#"
+vars: {seeds: [0, 1, 2], long: 500}
+profiles: {smoke: {seeds: [0], long: 2}}
+stages:
+  a:
+    kind: command
+    matrix: {row: [x], seed: "${seeds}", include: [{row: x, epochs: "${long}", list: ["${long}"]}]}
+    with: {run: "${row} ${epochs}", env: ["E${epochs}"], outputs: {out: o}}
+"#;
+    let project = Project::new(&[("pipelines/p.yaml", text)]);
+    let plan = project.open(None, &[]).unwrap();
+    assert_eq!(names_of(&plan, "a").len(), 3);
+    assert_eq!(run(&plan, "a[row=x,seed=2]"), "x 500");
+    let plan = project.open(Some("smoke"), &[]).unwrap();
+    assert_eq!(names_of(&plan, "a"), ["a[row=x,seed=0]"]);
+    assert_eq!(run(&plan, "a[row=x,seed=0]"), "x 2");
+    let said = project.open(None, &[("seeds", "3")]).unwrap_err();
+    assert!(said.contains("expected a list"), "{said}");
+    let text = text.replace("\"${seeds}\"", "\"${seed_list}\"");
+    let said = faults(&text);
+    assert!(said.contains("`${seed_list}` is not defined"), "{said}");
+}
+
+#[test]
+fn an_input_whose_var_has_no_value_is_left_out() {
+    let text = r#"
+vars: {files: "file:images", extra: null, name: folder, images: null}
+profiles: {drawn: {files: null, name: shapes, images: 8}}
+stages:
+  raw: {kind: dataset, inputs: {files: "${files}"}, with: {name: "${name}", images: "${images}"}}
+"#;
+    let project = Project::new(&[("pipelines/p.yaml", text)]);
+    let plan = project.open(None, &[]).unwrap();
+    assert_eq!(
+        node(&plan, "raw").missing.len(),
+        1,
+        "the folder is not there"
+    );
+    let plan = project.open(Some("drawn"), &[]).unwrap();
+    assert!(node(&plan, "raw").inputs.is_empty() && node(&plan, "raw").missing.is_empty());
+    let said = project.open(None, &[("files", "null")]).unwrap_err();
+    assert!(said.contains("files"), "{said}");
 }
