@@ -2,7 +2,7 @@
 //!
 //! Contiguous `f32` and `f64` on the CPU run in parallel; everything else is candle's.
 
-use candle_core::{Result, Tensor, WithDType};
+use candle_core::{DType, Result, Tensor, WithDType};
 
 use super::elements::elements;
 use super::pointwise::{map, zip};
@@ -25,6 +25,22 @@ pub(crate) fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// a / b.
 pub(crate) fn div(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     binary(a, b, |a, b| a / b, |a, b| a / b, Tensor::div)
+}
+
+/// x divided by the scalar `divisor`.
+pub(crate) fn div_by(x: &Tensor, divisor: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return x.broadcast_div(divisor);
+    }
+    let number = divisor.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+    let number_single = number as f32;
+    let otherwise = |x: &Tensor| x.broadcast_div(divisor);
+    unary(
+        x,
+        move |x| x / number_single,
+        move |x| x / number,
+        otherwise,
+    )
 }
 
 /// `scale` · x + `offset`.

@@ -76,6 +76,7 @@ const MOST_ELEMENTS: usize = 1 << 31;
 pub(super) struct Walked {
     pub inputs: BTreeMap<String, Vec<usize>>,
     pub output: Vec<usize>,
+    pub heads: BTreeMap<String, Vec<usize>>,
     pub rows: Vec<LayerRow>,
     pub parameters: Vec<Declared>,
     pub buffers: Vec<Declared>,
@@ -93,6 +94,7 @@ pub(super) fn walk(spec: &NetworkSpec, dims: &Dims) -> Result<Walked, ShapeError
         rows: Vec::new(),
         parameters: Vec::new(),
         buffers: Vec::new(),
+        heads: BTreeMap::new(),
     };
     for (name, shape) in &spec.inputs {
         builder.path = format!("inputs.{name}");
@@ -120,11 +122,13 @@ pub(super) fn walk(spec: &NetworkSpec, dims: &Dims) -> Result<Walked, ShapeError
         rows,
         parameters,
         buffers,
+        heads,
         ..
     } = builder;
     Ok(Walked {
         inputs,
         output,
+        heads,
         rows,
         parameters,
         buffers,
@@ -142,6 +146,7 @@ pub(super) struct Builder<'a> {
     rows: Vec<LayerRow>,
     parameters: Vec<Declared>,
     buffers: Vec<Declared>,
+    heads: BTreeMap<String, Vec<usize>>,
 }
 
 impl Builder<'_> {
@@ -175,6 +180,15 @@ impl Builder<'_> {
         };
         self.used.insert(name.to_owned());
         Ok(shape.clone())
+    }
+
+    /// Declares a result of the network beside its last layer's: `name`, of `shape`.
+    pub fn head(&mut self, name: &str, shape: &[usize]) -> Result<(), ShapeError> {
+        if self.heads.contains_key(name) {
+            return Err(self.misfit(format_args!("has the name `{name}`, which another has too")));
+        }
+        self.heads.insert(name.to_owned(), shape.to_vec());
+        Ok(())
     }
 
     /// Declares a trainable tensor of the layer being built.

@@ -13,6 +13,29 @@ pub enum ModelError {
         /// the nearest preset, where one is near
         suggestion: Option<String>,
     },
+    /// A text that is no network's place.
+    #[error(
+        "`{0}` names no network of another model: write `PRESET:NETWORK` or `file:PATH:NETWORK`"
+    )]
+    BadReference(String),
+    /// A network that the model it is to be taken from does not have.
+    #[error("the model `{model}` has no network `{network}`{}", match suggestion {
+        Some(near) => format!(": did you mean `{near}`?"),
+        None => format!(" (networks: {networks})"),
+    })]
+    NoNetwork {
+        /// the model it was asked of
+        model: String,
+        /// the name asked for
+        network: String,
+        /// the nearest of its networks, where one is near
+        suggestion: Option<String>,
+        /// all of them
+        networks: String,
+    },
+    /// Files that take networks from each other without end.
+    #[error("`{0}` leads back to itself: the files take networks from each other in a circle")]
+    Circle(String),
     /// A model file that is not there.
     #[error("no model file `{}`", path.display())]
     MissingFile {

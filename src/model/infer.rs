@@ -33,6 +33,9 @@ pub struct NetworkTable {
     pub layers: Vec<LayerRow>,
     /// the output's shape, without the batch dimension
     pub output_shape: Vec<usize>,
+    /// the shapes of the `head` layers' results by name, without the batch dimension
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub heads: BTreeMap<String, Vec<usize>>,
     /// sum over the layers
     pub trainable: usize,
     /// sum over the layers
@@ -66,6 +69,26 @@ pub fn output_shape(spec: &NetworkSpec, dims: &Dims) -> Result<Vec<usize>, Shape
     build::walk(spec, dims).map(|walked| walked.output)
 }
 
+/// What a network gives: shapes without the batch dimension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputShapes {
+    /// of the last layer
+    pub main: Vec<usize>,
+    /// of the `head` layers, by name
+    pub heads: BTreeMap<String, Vec<usize>>,
+}
+
+/// The shapes of all that the network gives.
+///
+/// # Errors
+/// As [`infer`].
+pub fn outputs(spec: &NetworkSpec, dims: &Dims) -> Result<OutputShapes, ShapeError> {
+    build::walk(spec, dims).map(|walked| OutputShapes {
+        main: walked.output,
+        heads: walked.heads,
+    })
+}
+
 impl ModelSpec {
     /// The tables of all networks, with totals.
     ///
@@ -84,6 +107,7 @@ impl ModelSpec {
                 inputs: walked.inputs,
                 layers: walked.rows,
                 output_shape: walked.output,
+                heads: walked.heads,
             };
             networks.insert(name.clone(), table);
         }

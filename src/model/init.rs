@@ -50,6 +50,12 @@ pub(super) enum Role {
     RunningVariance,
     /// a normalisation's offset or running mean
     Zero,
+    /// numbers N(0, 1) whatever the rule: the layer scales them itself
+    Unit,
+    /// a vector of length 1 in a random direction, whatever the rule
+    Direction,
+    /// 1 whatever the rule
+    One,
 }
 
 impl Init {
@@ -58,8 +64,10 @@ impl Init {
         let count = shape.iter().product();
         match role {
             Role::Scale if self == Self::Dcgan => normal(1.0, 0.02, count, stream),
-            Role::Scale | Role::RunningVariance => vec![1.0; count],
+            Role::Scale | Role::RunningVariance | Role::One => vec![1.0; count],
             Role::Zero => vec![0.0; count],
+            Role::Unit => normal(0.0, 1.0, count, stream),
+            Role::Direction => direction(count, stream),
             Role::Bias { fan_in } => match self {
                 Self::Dcgan | Self::Pytorch | Self::Kaiming => {
                     uniform(1.0 / (fan_in as f64).sqrt(), count, stream)
@@ -105,6 +113,13 @@ fn normal(mean: f64, deviation: f64, count: usize, stream: &mut Stream) -> Vec<f
     (0..count)
         .map(|_| (mean + deviation * stream.normal()) as f32)
         .collect()
+}
+
+/// Normal numbers divided by the root of the sum of their squares.
+fn direction(count: usize, stream: &mut Stream) -> Vec<f32> {
+    let numbers: Vec<f64> = (0..count).map(|_| stream.normal()).collect();
+    let length = numbers.iter().map(|x| x * x).sum::<f64>().sqrt();
+    numbers.iter().map(|x| (x / length) as f32).collect()
 }
 
 /// Uniform in ±`bound`.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use candle_core::Tensor;
 
 use super::build::{BufferSlot, Slot};
+use super::error::ModelError;
 use super::network::Parameter;
 use crate::autograd::Value;
 use crate::rng::Stream;
@@ -63,6 +64,7 @@ pub(super) struct Run<'a> {
     /// Whether parameters are constants to the backward pass.
     pub frozen: bool,
     pub taps: RefCell<BTreeMap<String, Value>>,
+    pub heads: RefCell<BTreeMap<String, Value>>,
 }
 
 impl Run<'_> {
@@ -79,6 +81,16 @@ impl Run<'_> {
     /// A tensor that the layer keeps.
     pub fn buffer(&self, slot: BufferSlot) -> &Tensor {
         self.buffers[slot.0].value.tensor()
+    }
+
+    /// An input of the network, which a layer declared that it takes.
+    pub fn input(&self, name: &str) -> Result<&Value, ModelError> {
+        self.inputs
+            .get(name)
+            .ok_or_else(|| ModelError::MissingInput {
+                network: self.network.to_owned(),
+                input: name.to_owned(),
+            })
     }
 
     /// A stream for sample `k` of the batch, for the layer at `path`; `None` when the caller named no noise.

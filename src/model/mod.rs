@@ -25,12 +25,12 @@ mod spec;
 
 pub use dims::{Dim, Dims, Symbol};
 pub use error::{ModelError, ShapeError};
-pub use infer::{LayerRow, ModelTable, NetworkTable, infer, output_shape};
+pub use infer::{LayerRow, ModelTable, NetworkTable, OutputShapes, infer, output_shape, outputs};
 pub use init::Init;
 pub use inputs::{Inputs, Mode};
 pub use layers::LayerSpec;
 pub use network::{Network, Parameter};
-pub use reference::ModelRef;
+pub use reference::{Mixed, ModelRef, Part};
 pub use saved::{ModelHeader, SavedModel};
-pub use size::{Pair, Sides};
+pub use size::{Extra, Padding, Pair, Sides};
 pub use spec::{ModelSpec, NetworkSpec};

@@ -35,6 +35,13 @@ pub struct Network {
     buffers: Vec<Parameter>,
 }
 
+/// What one forward pass gives.
+struct Pass {
+    output: Value,
+    taps: BTreeMap<String, Value>,
+    heads: BTreeMap<String, Value>,
+}
+
 /// The tap that [`Network::features`] reads.
 const FEATURES: &str = "features";
 
@@ -114,7 +121,7 @@ impl Network {
     /// # Errors
     /// A missing input, one of another shape than declared, or a failed operation.
     pub fn forward(&self, inputs: &Inputs, mode: Mode) -> Result<Value, ModelError> {
-        self.pass(inputs, mode, false).map(|(output, _)| output)
+        self.pass(inputs, mode, false).map(|pass| pass.output)
     }
 
     /// The same with constant parameters: gradients reach the inputs only, and no work goes into
@@ -123,7 +130,33 @@ impl Network {
     /// # Errors
     /// As [`Network::forward`].
     pub fn forward_frozen(&self, inputs: &Inputs, mode: Mode) -> Result<Value, ModelError> {
-        self.pass(inputs, mode, true).map(|(output, _)| output)
+        self.pass(inputs, mode, true).map(|pass| pass.output)
+    }
+
+    /// The output, and the results of the network's `head` layers by name.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn forward_with_heads(
+        &self,
+        inputs: &Inputs,
+        mode: Mode,
+    ) -> Result<(Value, BTreeMap<String, Value>), ModelError> {
+        let pass = self.pass(inputs, mode, false)?;
+        Ok((pass.output, pass.heads))
+    }
+
+    /// The same with constant parameters, as in [`Network::forward_frozen`].
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn forward_frozen_with_heads(
+        &self,
+        inputs: &Inputs,
+        mode: Mode,
+    ) -> Result<(Value, BTreeMap<String, Value>), ModelError> {
+        let pass = self.pass(inputs, mode, true)?;
+        Ok((pass.output, pass.heads))
     }
 
     /// What flows through the layer `tap: features`, flattened to (N, D), and the network's output.
@@ -132,20 +165,18 @@ impl Network {
     /// # Errors
     /// [`ModelError::NoTap`] when no layer marks features; else as [`Network::forward`].
     pub fn features(&self, inputs: &Inputs, mode: Mode) -> Result<(Value, Value), ModelError> {
-        let (output, mut taps) = self.pass(inputs, mode, true)?;
-        let features = taps.remove(FEATURES).ok_or_else(|| ModelError::NoTap {
-            network: self.name.clone(),
-            tap: FEATURES.to_owned(),
-        })?;
-        Ok((features.flatten_rows()?, output))
+        let mut pass = self.pass(inputs, mode, true)?;
+        let features = pass
+            .taps
+            .remove(FEATURES)
+            .ok_or_else(|| ModelError::NoTap {
+                network: self.name.clone(),
+                tap: FEATURES.to_owned(),
+            })?;
+        Ok((features.flatten_rows()?, pass.output))
     }
 
-    fn pass(
-        &self,
-        inputs: &Inputs,
-        mode: Mode,
-        frozen: bool,
-    ) -> Result<(Value, BTreeMap<String, Value>), ModelError> {
+    fn pass(&self, inputs: &Inputs, mode: Mode, frozen: bool) -> Result<Pass, ModelError> {
         for name in self.inputs.keys() {
             self.check_input(name, inputs)?;
         }
@@ -157,10 +188,15 @@ impl Network {
             mode,
             frozen,
             taps: RefCell::default(),
+            heads: RefCell::default(),
         };
         let start = self.check_input(&self.start, inputs)?;
         let output = self.layers.forward(start, &run)?;
-        Ok((output, run.taps.into_inner()))
+        Ok(Pass {
+            output,
+            taps: run.taps.into_inner(),
+            heads: run.heads.into_inner(),
+        })
     }
 
     fn check_input<'a>(&self, name: &str, inputs: &'a Inputs) -> Result<&'a Value, ModelError> {

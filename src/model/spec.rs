@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::dims::Dim;
@@ -103,13 +104,18 @@ impl ModelSpec {
     /// # Errors
     /// [`ModelError::Text`] with line and column where the parser knows them.
     pub fn from_yaml(text: &str) -> Result<Self, ModelError> {
-        let located = |error: serde_yaml::Error| ModelError::Text {
-            file: None,
-            position: error.location().map(|at| (at.line(), at.column())),
-            message: error.to_string(),
-        };
-        // A map of our own takes a key's second value silently; the parser's own value refuses it.
-        serde_yaml::from_str::<serde_yaml::Value>(text).map_err(located)?;
-        serde_yaml::from_str(text).map_err(located)
+        from_yaml(text)
     }
+}
+
+/// Reads a model, or one whose networks stand in part elsewhere, from YAML.
+pub(super) fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, ModelError> {
+    let located = |error: serde_yaml::Error| ModelError::Text {
+        file: None,
+        position: error.location().map(|at| (at.line(), at.column())),
+        message: error.to_string(),
+    };
+    // A map of our own takes a key's second value silently; the parser's own value refuses it.
+    serde_yaml::from_str::<serde_yaml::Value>(text).map_err(located)?;
+    serde_yaml::from_str(text).map_err(located)
 }

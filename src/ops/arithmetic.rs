@@ -54,6 +54,25 @@ impl Value {
         ))
     }
 
+    /// x / `divisor`, a scalar.
+    pub fn div_by(&self, divisor: &Self) -> Result<Self> {
+        let quotient = arithmetic::div_by(self.tensor(), divisor.tensor())?;
+        let kept = divisor.kept();
+        Ok(Self::record_with_output(
+            quotient,
+            &[self, divisor],
+            move |back| {
+                let divisor = back.kept(&kept);
+                let for_x = back.when_wanted(0, || back.gradient().div_by(&divisor))?;
+                let for_divisor = back.when_wanted(1, || {
+                    let sum = back.gradient().mul(back.output()?)?.sum_all()?;
+                    sum.div(&divisor)?.neg()
+                })?;
+                Ok(vec![for_x, for_divisor])
+            },
+        ))
+    }
+
     /// `scale` · x + `offset`.
     pub fn affine(&self, scale: f64, offset: f64) -> Result<Self> {
         let tensor = arithmetic::affine(self.tensor(), scale, offset)?;

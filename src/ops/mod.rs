@@ -29,6 +29,7 @@ mod real;
 mod reduce;
 mod shape;
 mod softmax;
+mod spectral;
 mod sum;
 mod transpose;
 mod uninit;
@@ -47,6 +48,9 @@ pub use norm::{
     BatchStats, Scaling, batch_norm_eval, batch_norm_train, group_norm, instance_norm, layer_norm,
 };
 pub use pixel_shuffle::{pixel_shuffle, pixel_unshuffle};
-pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
+pub use pool::{
+    adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d,
+};
 pub use softmax::{log_softmax, softmax};
+pub use spectral::{Singular, spectral_norm};
 pub use upsample::{upsample_bilinear2d, upsample_nearest2d};

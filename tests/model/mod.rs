@@ -1,5 +1,6 @@
 //! Networks as data.
 
+mod conditional;
 mod init;
 mod language;
 mod network;

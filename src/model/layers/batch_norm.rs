@@ -14,27 +14,55 @@ use crate::ops;
 
 /// Normalises each channel over the batch, then scales and shifts it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Written")]
 pub struct BatchNorm {
     /// added to the variance
-    #[serde(default = "default_eps")]
     pub eps: f64,
-    /// the share of a batch's statistics in the running ones (`PyTorch`'s convention; Keras gives 1 − this)
-    #[serde(default = "default_momentum")]
+    /// the share of a batch's statistics in the running ones; with `keras`, the share of the old ones
     pub momentum: f64,
+    /// whether it is Keras's: other defaults, and running variances divided by n instead of n − 1
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keras: bool,
+}
+
+/// Normalises each channel over the batch, then scales and shifts it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// added to the variance; 1e-5 unless given, in Keras's convention 1e-3
+    eps: Option<f64>,
+    /// the share of a batch's statistics in the running ones, 0.1 unless given; in Keras's convention the share of
+    /// the old ones, 0.99 unless given
+    momentum: Option<f64>,
+    /// Keras's convention instead of PyTorch's
+    #[serde(default)]
+    keras: bool,
+}
+
+impl From<Written> for BatchNorm {
+    fn from(written: Written) -> Self {
+        let (eps, momentum) = if written.keras {
+            (1e-3, 0.99)
+        } else {
+            (default_eps(), 0.1)
+        };
+        Self {
+            eps: written.eps.unwrap_or(eps),
+            momentum: written.momentum.unwrap_or(momentum),
+            keras: written.keras,
+        }
+    }
 }
 
 pub(super) fn default_eps() -> f64 {
     1e-5
 }
 
-fn default_momentum() -> f64 {
-    0.1
-}
-
 struct Computation {
     eps: f64,
-    momentum: f64,
+    /// the share of a batch's statistics in the running ones
+    share: f64,
+    keras: bool,
     scale: Slot,
     shift: Slot,
     mean: BufferSlot,
@@ -58,7 +86,12 @@ impl Layer for BatchNorm {
         }
         let computation = Computation {
             eps: self.eps,
-            momentum: self.momentum,
+            share: if self.keras {
+                1.0 - self.momentum
+            } else {
+                self.momentum
+            },
+            keras: self.keras,
             scale: builder.parameter("weight", &[channels], Role::Scale)?,
             shift: builder.parameter("bias", &[channels], Role::Zero)?,
             mean: builder.buffer("running_mean", &[channels], Role::Zero)?,
@@ -90,16 +123,20 @@ impl Forward for Computation {
             Mode::Train => {
                 let (y, stats) =
                     ops::batch_norm_train(x, &scale, &shift, self.eps, self.activation)?;
-                let unbiased = unbiased(&stats)?;
+                let batch_variance = if self.keras {
+                    stats.var.clone()
+                } else {
+                    unbiased(&stats)?
+                };
                 self.drift(mean, &stats.mean)?;
-                self.drift(variance, &unbiased)?;
+                self.drift(variance, &batch_variance)?;
                 Ok(y)
             }
         }
     }
 }
 
-/// The variance divided by n − 1, which is what running statistics keep.
+/// The variance divided by n − 1, which is what PyTorch's running statistics keep.
 fn unbiased(stats: &ops::BatchStats) -> candle_core::Result<Tensor> {
     if stats.count < 2 {
         bail!(
@@ -112,9 +149,9 @@ fn unbiased(stats: &ops::BatchStats) -> candle_core::Result<Tensor> {
 }
 
 impl Computation {
-    /// running ← (1 − momentum)·running + momentum·batch
+    /// running ← (1 − share)·running + share·batch
     fn drift(&self, running: &Tensor, batch: &Tensor) -> candle_core::Result<()> {
-        let kept = running.affine(1.0 - self.momentum, 0.0)?;
-        running.slice_set(&kept.add(&batch.affine(self.momentum, 0.0)?)?, 0, 0)
+        let kept = running.affine(1.0 - self.share, 0.0)?;
+        running.slice_set(&kept.add(&batch.affine(self.share, 0.0)?)?, 0, 0)
     }
 }

@@ -54,14 +54,7 @@ impl Layer for Concat {
 
 impl Forward for Computation {
     fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
-        let joining = run
-            .inputs
-            .get(&self.input)
-            .ok_or_else(|| ModelError::MissingInput {
-                network: run.network.to_owned(),
-                input: self.input.clone(),
-            })?;
-        let joining = self.layers.forward(joining, run)?;
+        let joining = self.layers.forward(run.input(&self.input)?, run)?;
         Ok(Value::cat(&[x, &joining], 1)?)
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activation::absorb;
 use super::linear::yes;
+use super::weight::{Equalised, Form, SpectralNorm, Switch, Weight, switch};
 use super::window::{image, slide};
 use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Slot};
@@ -12,7 +13,7 @@ use crate::model::dims::Dim;
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::init::Role;
 use crate::model::inputs::Run;
-use crate::model::size::{Pair, Sides};
+use crate::model::size::{Padding, Pair};
 use crate::ops::{self, Activation, Finish};
 
 /// Convolution: (channels, height, width) → (out, …).
@@ -28,13 +29,29 @@ pub struct Conv {
     pub stride: Pair,
     /// zeros added around the input
     #[serde(default)]
-    pub padding: Sides,
+    pub padding: Padding,
     /// groups of channels that do not see each other
     #[serde(default = "one_group")]
     pub groups: usize,
     /// whether a bias is added
     #[serde(default = "yes")]
     pub bias: bool,
+    /// whether the weight is divided by its largest singular value
+    #[serde(
+        default,
+        deserialize_with = "switch",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Switch<SpectralNorm>")]
+    pub spectral_norm: Option<SpectralNorm>,
+    /// whether the weight is scaled at run time instead of at the start
+    #[serde(
+        default,
+        deserialize_with = "switch",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Switch<Equalised>")]
+    pub equalised: Option<Equalised>,
 }
 
 pub(super) fn one() -> Pair {
@@ -61,7 +78,7 @@ pub(super) fn check_groups(
 }
 
 struct Computation {
-    weight: Slot,
+    weight: Weight,
     bias: Option<Slot>,
     activation: Activation,
     conv: ops::Conv,
@@ -73,7 +90,8 @@ impl Layer for Conv {
         let [channels, ..] = input;
         let out = builder.size(&self.out)?;
         check_groups(self.groups, channels, out, builder)?;
-        let (height, width) = slide(input, self.kernel, self.stride, self.padding, builder)?;
+        let padding = self.padding.around(input, self.kernel, self.stride);
+        let (height, width) = slide(input, self.kernel, self.stride, padding, builder)?;
         let area = self.kernel.height * self.kernel.width;
         let shape = [
             out,
@@ -82,21 +100,20 @@ impl Layer for Conv {
             self.kernel.width,
         ];
         let fan_in = shape[1] * area;
-        let weight = builder.parameter(
-            "weight",
-            &shape,
-            Role::ConvWeight {
-                fan_in,
-                fan_out: out * area,
-            },
-        )?;
-        let bias = self
-            .bias
-            .then(|| builder.parameter("bias", &[out], Role::Bias { fan_in }))
-            .transpose()?;
+        let role = Role::ConvWeight {
+            fan_in,
+            fan_out: out * area,
+        };
+        let form = Form {
+            spectral_norm: self.spectral_norm,
+            equalised: self.equalised,
+            outputs_second: false,
+        };
+        let weight = Weight::declare(&shape, role, fan_in, form, builder)?;
+        let bias = form.bias(self.bias, out, fan_in, builder)?;
         let conv = ops::Conv {
             stride: self.stride.tuple(),
-            padding: self.padding.into(),
+            padding: padding.into(),
             groups: self.groups,
         };
         Ok(Built::new(
@@ -120,7 +137,7 @@ impl Forward for Computation {
         };
         Ok(ops::conv2d(
             x,
-            &run.parameter(self.weight),
+            &self.weight.value(run)?,
             finish,
             &self.conv,
         )?)

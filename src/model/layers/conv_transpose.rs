@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::activation::absorb;
 use super::conv::{check_groups, one, one_group};
 use super::linear::yes;
+use super::weight::{Equalised, Form, SpectralNorm, Switch, Weight, switch};
 use super::window::image;
 use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Slot, text};
@@ -13,7 +14,7 @@ use crate::model::dims::Dim;
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::init::Role;
 use crate::model::inputs::Run;
-use crate::model::size::{Pair, Sides};
+use crate::model::size::{Extra, Padding, Pair};
 use crate::ops::{self, Activation, Finish};
 
 /// Transposed convolution: (channels, height, width) → (out, …), each side
@@ -30,24 +31,40 @@ pub struct ConvTranspose {
     pub stride: Pair,
     /// rows and columns cut from the output at each side
     #[serde(default)]
-    pub padding: Sides,
+    pub padding: Padding,
     /// rows added below and columns added to the right, less than the stride
     #[serde(default)]
-    pub output_padding: usize,
+    pub output_padding: Extra,
     /// groups of channels that do not see each other
     #[serde(default = "one_group")]
     pub groups: usize,
     /// whether a bias is added
     #[serde(default = "yes")]
     pub bias: bool,
+    /// whether the weight is divided by its largest singular value
+    #[serde(
+        default,
+        deserialize_with = "switch",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Switch<SpectralNorm>")]
+    pub spectral_norm: Option<SpectralNorm>,
+    /// whether the weight is scaled at run time instead of at the start
+    #[serde(
+        default,
+        deserialize_with = "switch",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Switch<Equalised>")]
+    pub equalised: Option<Equalised>,
 }
 
 struct Computation {
-    weight: Slot,
+    weight: Weight,
     bias: Option<Slot>,
     activation: Activation,
     conv: ops::Conv,
-    extra: usize,
+    extra: Extra,
 }
 
 impl Layer for ConvTranspose {
@@ -62,13 +79,15 @@ impl Layer for ConvTranspose {
             output_padding: extra,
             ..
         } = *self;
-        if extra > 0 && extra >= stride.height.min(stride.width) {
+        let (padding, extra) = padding.cut(kernel, stride, extra);
+        let too_much = |extra: usize, stride: usize| extra > 0 && extra >= stride;
+        if too_much(extra.height, stride.height) || too_much(extra.width, stride.width) {
             return Err(builder.misfit(format_args!(
-                "has an output padding of {extra}, which must be less than its stride ({}, {})",
-                stride.height, stride.width
+                "has an output padding of ({}, {}), which must be less than its stride ({}, {})",
+                extra.height, extra.width, stride.height, stride.width
             )));
         }
-        let side = |input: usize, kernel: usize, stride: usize, cut: usize| {
+        let side = |input: usize, kernel: usize, stride: usize, cut: usize, extra: usize| {
             let full = (input - 1)
                 .checked_mul(stride)?
                 .checked_add(kernel + extra)?;
@@ -80,12 +99,14 @@ impl Layer for ConvTranspose {
                 kernel.height,
                 stride.height,
                 padding.top + padding.bottom,
+                extra.height,
             ),
             side(
                 width,
                 kernel.width,
                 stride.width,
                 padding.left + padding.right,
+                extra.width,
             ),
         );
         let (Some(out_height), Some(out_width)) = sides else {
@@ -102,11 +123,15 @@ impl Layer for ConvTranspose {
             fan_in,
             fan_out: channels * area,
         };
-        let weight = builder.parameter("weight", &shape, role)?;
-        let bias = self
-            .bias
-            .then(|| builder.parameter("bias", &[out], Role::Bias { fan_in }))
-            .transpose()?;
+        let form = Form {
+            spectral_norm: self.spectral_norm,
+            equalised: self.equalised,
+            outputs_second: true,
+        };
+        // What a run-time scale counts is what one number of the output is a sum of.
+        let summed = channels / self.groups * area;
+        let weight = Weight::declare(&shape, role, summed, form, builder)?;
+        let bias = form.bias(self.bias, out, fan_in, builder)?;
         let conv = ops::Conv {
             stride: stride.tuple(),
             padding: padding.into(),
@@ -127,13 +152,13 @@ impl Layer for ConvTranspose {
 
 impl Forward for Computation {
     fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
-        let weight = run.parameter(self.weight);
+        let weight = self.weight.value(run)?;
         let bias = self.bias.map(|slot| run.parameter(slot));
         let finish = Finish {
             bias: bias.as_ref(),
             activation: self.activation,
         };
-        let extra = (self.extra, self.extra);
+        let extra = (self.extra.height, self.extra.width);
         Ok(ops::conv_transpose2d(
             x, &weight, finish, &self.conv, extra,
         )?)

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::activation::absorb;
+use super::weight::{Equalised, Form, SpectralNorm, Switch, Weight, switch};
 use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Slot, text};
 use crate::model::dims::Dim;
@@ -21,6 +22,22 @@ pub struct Linear {
     /// whether a bias is added
     #[serde(default = "yes")]
     pub bias: bool,
+    /// whether the weight is divided by its largest singular value
+    #[serde(
+        default,
+        deserialize_with = "switch",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Switch<SpectralNorm>")]
+    pub spectral_norm: Option<SpectralNorm>,
+    /// whether the weight is scaled at run time instead of at the start
+    #[serde(
+        default,
+        deserialize_with = "switch",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Switch<Equalised>")]
+    pub equalised: Option<Equalised>,
 }
 
 pub(super) fn yes() -> bool {
@@ -28,7 +45,7 @@ pub(super) fn yes() -> bool {
 }
 
 struct Computation {
-    weight: Slot,
+    weight: Weight,
     bias: Option<Slot>,
     activation: Activation,
 }
@@ -42,19 +59,17 @@ impl Layer for Linear {
             )));
         };
         let out = builder.size(&self.out)?;
-        let weight = builder.parameter(
-            "weight",
-            &[out, features],
-            Role::LinearWeight {
-                fan_in: features,
-                fan_out: out,
-            },
-        )?;
-        let bias = Role::Bias { fan_in: features };
-        let bias = self
-            .bias
-            .then(|| builder.parameter("bias", &[out], bias))
-            .transpose()?;
+        let role = Role::LinearWeight {
+            fan_in: features,
+            fan_out: out,
+        };
+        let form = Form {
+            spectral_norm: self.spectral_norm,
+            equalised: self.equalised,
+            outputs_second: false,
+        };
+        let weight = Weight::declare(&[out, features], role, features, form, builder)?;
+        let bias = form.bias(self.bias, out, features, builder)?;
         Ok(Built::new(
             vec![out],
             Computation {
@@ -73,7 +88,7 @@ impl Forward for Computation {
             bias: bias.as_ref(),
             activation: self.activation,
         };
-        Ok(ops::linear(x, &run.parameter(self.weight), finish)?)
+        Ok(ops::linear(x, &self.weight.value(run)?, finish)?)
     }
 
     fn absorb(&mut self, activation: Activation) -> bool {

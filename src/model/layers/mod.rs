@@ -4,19 +4,24 @@
 //! none (`relu`), or a list of layers (a block). A new layer is one file here and one line in the list.
 
 mod activation;
+mod adaptive_pool;
 mod batch_norm;
 mod concat;
 mod conv;
 mod conv_transpose;
 mod dropout;
+mod expand;
+mod head;
 mod linear;
 mod pixel_shuffle;
 mod pool;
+mod projection;
 mod reshape;
 mod residual;
 mod sample_norm;
 mod tap;
 mod upsample;
+mod weight;
 mod window;
 
 use std::fmt;
@@ -31,19 +36,24 @@ use super::build::{Builder, Built, Layer};
 use super::error::{ShapeError, nearest};
 
 pub use activation::{LeakyRelu, Relu, Sigmoid, Tanh};
+pub use adaptive_pool::{AdaptiveAvgPool, AdaptiveMaxPool};
 pub use batch_norm::BatchNorm;
 pub use concat::Concat;
 pub use conv::Conv;
 pub use conv_transpose::ConvTranspose;
 pub use dropout::Dropout;
+pub use expand::Expand;
+pub use head::Head;
 pub use linear::Linear;
 pub use pixel_shuffle::PixelShuffle;
 pub use pool::{AvgPool, GlobalAvgPool, MaxPool};
+pub use projection::Projection;
 pub use reshape::{Flatten, Reshape};
 pub use residual::Residual;
 pub use sample_norm::{GroupNorm, InstanceNorm, LayerNorm};
 pub use tap::Tap;
 pub use upsample::{Upsample, UpsampleMode};
+pub use weight::{Equalised, SpectralNorm, Switch};
 
 /// Makes [`LayerSpec`] from the list of layers: an enum, its YAML names, its decoder, and the calls passed
 /// on to whichever layer it holds.
@@ -119,11 +129,16 @@ layers! {
     "max-pool" => MaxPool,
     "avg-pool" => AvgPool,
     "global-avg-pool" => GlobalAvgPool,
+    "adaptive-avg-pool" => AdaptiveAvgPool,
+    "adaptive-max-pool" => AdaptiveMaxPool,
     "upsample" => Upsample,
     "pixel-shuffle" => PixelShuffle,
     "flatten" => Flatten,
     "reshape" => Reshape,
+    "expand" => Expand,
     "concat" => Concat,
+    "projection" => Projection,
+    "head" => Head,
     "residual" => Residual,
     "tap" => Tap,
 }

@@ -2,7 +2,7 @@
 
 use crate::model::build::{Builder, text};
 use crate::model::error::ShapeError;
-use crate::model::size::{Pair, Sides};
+use crate::model::size::{Extra, Padding, Pair, Sides};
 
 /// `input` as (channels, height, width).
 pub(super) fn image(input: &[usize], builder: &Builder<'_>) -> Result<[usize; 3], ShapeError> {
@@ -41,6 +41,57 @@ pub(super) fn slide(
         (padded.0 - kernel.height) / stride.height + 1,
         (padded.1 - kernel.width) / stride.width + 1,
     ))
+}
+
+impl Padding {
+    /// What a convolution over `input` adds.
+    pub(super) fn around(self, input: [usize; 3], kernel: Pair, stride: Pair) -> Sides {
+        let [_, height, width] = input;
+        match self {
+            Self::Sides(sides) => sides,
+            Self::Same => {
+                let missing = |side: usize, kernel: usize, stride: usize| {
+                    let covered = (side.div_ceil(stride).max(1) - 1) * stride + kernel;
+                    halves(covered.saturating_sub(side))
+                };
+                let (top, bottom) = missing(height, kernel.height, stride.height);
+                let (left, right) = missing(width, kernel.width, stride.width);
+                Sides {
+                    top,
+                    bottom,
+                    left,
+                    right,
+                }
+            }
+        }
+    }
+
+    /// What a transposed convolution cuts off, and what it adds below and to the right.
+    pub(super) fn cut(self, kernel: Pair, stride: Pair, given: Extra) -> (Sides, Extra) {
+        match self {
+            Self::Sides(sides) => (sides, given),
+            Self::Same => {
+                let (top, bottom) = halves(kernel.height.saturating_sub(stride.height));
+                let (left, right) = halves(kernel.width.saturating_sub(stride.width));
+                let sides = Sides {
+                    top,
+                    bottom,
+                    left,
+                    right,
+                };
+                let extra = Extra {
+                    height: stride.height.saturating_sub(kernel.height),
+                    width: stride.width.saturating_sub(kernel.width),
+                };
+                (sides, extra)
+            }
+        }
+    }
+}
+
+/// A number in two parts, the second the greater.
+fn halves(number: usize) -> (usize, usize) {
+    (number / 2, number - number / 2)
 }
 
 impl From<Sides> for crate::ops::Padding {

@@ -3,12 +3,15 @@
 //! Max pooling picks the first largest element of a window (NaN counts as largest), padding never.
 //! Mean pooling divides by the window's size, padding included, as PyTorch does.
 
+mod adaptive;
 mod max;
 mod mean;
 mod reference;
 mod windows;
 
 use candle_core::Result;
+
+pub use adaptive::{adaptive_avg_pool2d, adaptive_max_pool2d};
 
 use super::Padding;
 use crate::autograd::Value;
