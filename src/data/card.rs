@@ -47,6 +47,7 @@ pub struct CardFile {
 
 static CARDS: LazyLock<Vec<Card>> = LazyLock::new(|| {
     [
+        include_str!("../../datasets/faces.yaml"),
         include_str!("../../datasets/fashion-mnist.yaml"),
         include_str!("../../datasets/folder.yaml"),
         include_str!("../../datasets/shapes.yaml"),

@@ -11,6 +11,7 @@ pub mod card;
 pub mod channels;
 pub mod error;
 pub mod export;
+pub mod faces;
 pub mod folder;
 pub mod idx;
 pub mod image;

@@ -9,7 +9,7 @@ use super::{
     DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Outcome, OutputSpec, Product,
     StageCtx, StageError,
 };
-use crate::data::{folder, idx, shapes};
+use crate::data::{faces, folder, idx, shapes};
 
 /// Pixels that a drawn image may measure.
 const SIZES: std::ops::RangeInclusive<usize> = 8..=1024;
@@ -22,10 +22,10 @@ const MOST_OBJECTS: usize = 8;
 pub struct DatasetConfig {
     /// Where images come from.
     pub name: DatasetName,
-    /// `shapes`: how many images to draw.
+    /// `shapes`, `faces`: how many images to draw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<usize>,
-    /// `shapes`: height and width in pixels, 8 to 1024; 64 if not given.
+    /// `shapes`, `faces`: height and width in pixels, 8 to 1024; 64 (`shapes`) or 128 (`faces`) if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
     /// `shapes`: fewest and most objects in an image, within 1 to 8; [1, 3] if not given.
@@ -51,6 +51,9 @@ pub struct DatasetConfig {
 pub enum DatasetName {
     /// Scenes of 1 to 3 coloured solids (3 solids × 8 colours), drawn by code, multi-hot labels.
     Shapes,
+    /// Cartoon faces drawn by code, multi-hot labels: one of 6 hair colours, 4 eye colours, 3 shades of face,
+    /// glasses or none.
+    Faces,
     /// The MNIST family: inputs `images` and `labels`, IDX files, plain or gzipped.
     Idx,
     /// PNG and JPEG files in the input `files`: a folder a class, or `labels.csv`.
@@ -75,15 +78,22 @@ impl DatasetName {
     const fn settings(self) -> &'static [&'static str] {
         match self {
             Self::Shapes => &["images", "size", "objects"],
+            Self::Faces => &["images", "size"],
             Self::Idx => &["classes", "limit"],
             Self::Folder => &["channels", "limit"],
             Self::MnistDir => &["classes", "split", "limit"],
         }
     }
 
+    /// Whether code draws the images.
+    const fn is_drawn(self) -> bool {
+        matches!(self, Self::Shapes | Self::Faces)
+    }
+
     const fn text(self) -> &'static str {
         match self {
             Self::Shapes => "shapes",
+            Self::Faces => "faces",
             Self::Idx => "idx",
             Self::Folder => "folder",
             Self::MnistDir => "mnist-dir",
@@ -111,7 +121,7 @@ impl DatasetConfig {
                 Fault::at(setting, message).help(format!("it takes `{}`", apply.join("`, `")))
             })
             .collect();
-        if self.name == DatasetName::Shapes {
+        if self.name.is_drawn() {
             match self.images {
                 None => faults
                     .push(Fault::at("", "`images` is missing").help("say how many images to draw")),
@@ -161,7 +171,7 @@ impl Kind for DatasetConfig {
 
     fn inputs(&self) -> Vec<InputSpec> {
         match self.name {
-            DatasetName::Shapes => Vec::new(),
+            DatasetName::Shapes | DatasetName::Faces => Vec::new(),
             DatasetName::Idx => vec![
                 InputSpec::required("images", &[Format::File]),
                 InputSpec::optional("labels", &[Format::File]),
@@ -181,7 +191,7 @@ impl Kind for DatasetConfig {
     }
 
     fn uses_seed(&self) -> bool {
-        self.name == DatasetName::Shapes
+        self.name.is_drawn()
     }
 
     fn uses_device(&self) -> bool {
@@ -194,6 +204,9 @@ impl Kind for DatasetConfig {
             DatasetName::Shapes => {
                 self.size.get_or_insert(64);
                 self.objects.get_or_insert([1, 3]);
+            }
+            DatasetName::Faces => {
+                self.size.get_or_insert(128);
             }
             DatasetName::Folder => {
                 self.channels.get_or_insert(3);
@@ -217,6 +230,11 @@ impl Kind for DatasetConfig {
                 channels: Some(3),
                 size: self.size.map(|size| (size, size)),
                 classes: Some(shapes::classes().len()),
+            },
+            DatasetName::Faces => DataSchema {
+                channels: Some(3),
+                size: self.size.map(|size| (size, size)),
+                classes: Some(faces::classes().len()),
             },
             DatasetName::Idx | DatasetName::MnistDir => DataSchema {
                 channels: Some(1),
@@ -243,6 +261,13 @@ impl Kind for DatasetConfig {
                     objects: (fewest, most),
                 };
                 shapes::write(&shapes, ctx.seed, &out, &watch)?;
+            }
+            DatasetName::Faces => {
+                let faces = faces::Faces {
+                    images: self.images.unwrap_or_default(),
+                    size: self.size.unwrap_or(128),
+                };
+                faces::write(&faces, ctx.seed, &out, &watch)?;
             }
             DatasetName::Idx => {
                 let images = idx::read_images(ctx.input("images")?.path())?;
