@@ -60,6 +60,16 @@ pub enum ModelError {
         /// what is wrong
         message: String,
     },
+    /// A parameter that none of the models has that networks are taken from.
+    #[error("no model here has a parameter `{name}`{} (they have {parameters})", did_you_mean(suggestion.as_deref()))]
+    NoParameter {
+        /// the name
+        name: String,
+        /// the nearest parameter
+        suggestion: Option<String>,
+        /// all parameters
+        parameters: String,
+    },
     /// A network whose shapes do not fit.
     #[error("network `{network}`, {source}")]
     Shape {

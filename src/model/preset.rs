@@ -22,5 +22,9 @@ presets![
     "cdcgan-32",
     "wgan-gp-64",
     "resnet-18-small",
-    "resnet-8"
+    "resnet-8",
+    "r0",
+    "r1",
+    "r3",
+    "r4"
 ];

@@ -9,6 +9,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserial
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::error::{ModelError, nearest};
+use super::parameters::Parameters;
 use super::spec::{ModelSpec, NetworkSpec, from_yaml};
 
 /// `model:` of a stage: a preset's name, `file:PATH`, or the networks themselves.
@@ -30,6 +31,9 @@ pub enum ModelRef {
 pub struct Mixed {
     /// networks by name
     pub networks: BTreeMap<String, Part>,
+    /// parameters of the models that networks are taken from, where others than their own are wanted
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: Parameters,
 }
 
 /// A network of a model, where it stands.
@@ -55,9 +59,9 @@ impl ModelRef {
     pub fn resolve(&mut self, root: &Path) -> Result<(), ModelError> {
         let spec = match self {
             Self::Inline(_) => return Ok(()),
-            Self::Preset(name) => preset(name)?,
-            Self::File(path) => file(path, root, 0)?,
-            Self::Mixed(mixed) => mixed.resolve(root, 0)?,
+            Self::Preset(name) => preset(name, &Parameters::new())?.0,
+            Self::File(path) => file(path, root, (&Parameters::new(), 0))?.0,
+            Self::Mixed(mixed) => mixed.resolve(root, (&mixed.parameters, 0))?.0,
         };
         *self = Self::Inline(spec);
         Ok(())
@@ -72,34 +76,60 @@ impl ModelRef {
     }
 }
 
+/// Networks, and the parameters that they or the models they are taken from have.
+type Resolved = (ModelSpec, Parameters);
+
+/// The parameters chosen for a model, and how many files led to it.
+type Way<'a> = (&'a Parameters, usize);
+
 impl Mixed {
-    /// The networks, each taken from where it stands; `depth` files led here.
-    fn resolve(&self, root: &Path, depth: usize) -> Result<ModelSpec, ModelError> {
-        let networks = self.networks.iter().map(|(name, part)| {
+    /// The networks, each taken from where it stands.
+    fn resolve(&self, root: &Path, (chosen, depth): Way<'_>) -> Result<Resolved, ModelError> {
+        let mut networks = BTreeMap::new();
+        let mut known = Parameters::new();
+        for (name, part) in &self.networks {
             let network = match part {
                 Part::Here(network) => network.clone(),
-                Part::Elsewhere(reference) => take(reference, root, depth)?,
+                Part::Elsewhere(reference) => {
+                    let (network, parameters) = take(reference, root, (chosen, depth))?;
+                    known.extend(parameters);
+                    network
+                }
             };
-            Ok((name.clone(), network))
-        });
-        Ok(ModelSpec {
-            networks: networks.collect::<Result<_, ModelError>>()?,
-        })
+            networks.insert(name.clone(), network);
+        }
+        if let Some(unknown) = self
+            .parameters
+            .keys()
+            .find(|name| !known.contains_key(*name))
+        {
+            let names: Vec<&str> = known.keys().map(String::as_str).collect();
+            return Err(ModelError::NoParameter {
+                name: unknown.clone(),
+                suggestion: nearest(unknown, &names).map(str::to_owned),
+                parameters: names.join(", "),
+            });
+        }
+        Ok((ModelSpec { networks }, known))
     }
 }
 
 /// The network that `reference` names.
-fn take(reference: &str, root: &Path, depth: usize) -> Result<NetworkSpec, ModelError> {
+fn take(
+    reference: &str,
+    root: &Path,
+    (chosen, depth): Way<'_>,
+) -> Result<(NetworkSpec, Parameters), ModelError> {
     let in_file = reference.strip_prefix("file:");
     let Some((model, network)) = in_file.unwrap_or(reference).rsplit_once(':') else {
         return Err(ModelError::BadReference(reference.to_owned()));
     };
-    let mut spec = match in_file {
+    let (mut spec, parameters) = match in_file {
         Some(_) if depth >= DEEPEST => return Err(ModelError::Circle(reference.to_owned())),
-        Some(_) => file(model, root, depth + 1)?,
-        None => preset(model)?,
+        Some(_) => file(model, root, (chosen, depth + 1))?,
+        None => preset(model, chosen)?,
     };
-    spec.networks.remove(network).ok_or_else(|| {
+    let taken = spec.networks.remove(network).ok_or_else(|| {
         let names: Vec<&str> = spec.networks.keys().map(String::as_str).collect();
         ModelError::NoNetwork {
             model: model.to_owned(),
@@ -107,22 +137,30 @@ fn take(reference: &str, root: &Path, depth: usize) -> Result<NetworkSpec, Model
             suggestion: nearest(network, &names).map(str::to_owned),
             networks: names.join(", "),
         }
-    })
+    })?;
+    Ok((taken, parameters))
 }
 
-fn preset(name: &str) -> Result<ModelSpec, ModelError> {
-    ModelSpec::preset(name).ok_or_else(|| ModelError::UnknownPreset {
+fn preset(name: &str, chosen: &Parameters) -> Result<Resolved, ModelError> {
+    let text = super::preset::text(name).ok_or_else(|| ModelError::UnknownPreset {
         name: name.to_owned(),
         suggestion: nearest(name, ModelSpec::presets()).map(str::to_owned),
-    })
+    })?;
+    from_yaml(text, chosen)
 }
 
-/// The model in a file, to which `depth` others led.
-fn file(path: &str, root: &Path, depth: usize) -> Result<ModelSpec, ModelError> {
-    read(&root.join(path))?.resolve(root, depth)
+/// The model in a file.
+fn file(path: &str, root: &Path, (chosen, depth): Way<'_>) -> Result<Resolved, ModelError> {
+    let (mixed, own) = read(&root.join(path), chosen)?;
+    // What the file takes from elsewhere hears of its parameters, and of those that are not its own.
+    let mut passed = chosen.clone();
+    passed.extend(own.clone());
+    let (spec, mut known) = mixed.resolve(root, (&passed, depth))?;
+    known.extend(own);
+    Ok((spec, known))
 }
 
-fn read(path: &Path) -> Result<Mixed, ModelError> {
+fn read(path: &Path, chosen: &Parameters) -> Result<(Mixed, Parameters), ModelError> {
     let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ModelError::MissingFile {
             path: path.to_owned(),
@@ -132,7 +170,7 @@ fn read(path: &Path) -> Result<Mixed, ModelError> {
             source,
         },
     })?;
-    from_yaml(&text).map_err(|error| match error {
+    from_yaml(&text, chosen).map_err(|error| match error {
         ModelError::Text {
             position, message, ..
         } => ModelError::Text {
@@ -151,8 +189,8 @@ impl From<Mixed> for ModelRef {
             Part::Elsewhere(_) => None,
         };
         match mixed.networks.iter().map(here).collect() {
-            Some(networks) => Self::Inline(ModelSpec { networks }),
-            None => Self::Mixed(mixed),
+            Some(networks) if mixed.parameters.is_empty() => Self::Inline(ModelSpec { networks }),
+            _ => Self::Mixed(mixed),
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::dims::Dim;
 use super::error::ModelError;
 use super::layers::LayerSpec;
+use super::parameters::{self, Parameters};
 use super::preset;
 
 /// One or more named networks (`generator`, `discriminator`, `classifier`, …).
@@ -89,7 +90,7 @@ impl ModelSpec {
         &preset::NAMES
     }
 
-    /// The preset of this name.
+    /// The preset of this name, with its own parameters.
     #[expect(
         clippy::missing_panics_doc,
         reason = "presets are part of the program, and a test reads each"
@@ -104,18 +105,33 @@ impl ModelSpec {
     /// # Errors
     /// [`ModelError::Text`] with line and column where the parser knows them.
     pub fn from_yaml(text: &str) -> Result<Self, ModelError> {
-        from_yaml(text)
+        from_yaml(text, &Parameters::new()).map(|(spec, _)| spec)
     }
 }
 
-/// Reads a model, or one whose networks stand in part elsewhere, from YAML.
-pub(super) fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, ModelError> {
+/// Reads a model, or one whose networks stand in part elsewhere, from YAML, with the parameters `chosen` for it; and
+/// gives all parameters that it has.
+pub(super) fn from_yaml<T: DeserializeOwned>(
+    text: &str,
+    chosen: &Parameters,
+) -> Result<(T, Parameters), ModelError> {
     let located = |error: serde_yaml::Error| ModelError::Text {
         file: None,
         position: error.location().map(|at| (at.line(), at.column())),
         message: error.to_string(),
     };
     // A map of our own takes a key's second value silently; the parser's own value refuses it.
-    serde_yaml::from_str::<serde_yaml::Value>(text).map_err(located)?;
-    serde_yaml::from_str(text).map_err(located)
+    let mut value = serde_yaml::from_str::<serde_yaml::Value>(text).map_err(located)?;
+    let parameters =
+        parameters::settle(&mut value, chosen).map_err(|message| ModelError::Text {
+            file: None,
+            position: None,
+            message,
+        })?;
+    let model = if parameters.is_empty() {
+        serde_yaml::from_str(text)
+    } else {
+        serde_yaml::from_value(value)
+    };
+    Ok((model.map_err(located)?, parameters))
 }

@@ -2,7 +2,7 @@
 
 use super::adversarial::{self, positive};
 use super::config::{ClipSettings, LossName, TaskName, TrainConfig};
-use crate::model::{Dims, ModelSpec, NetworkSpec, output_shape};
+use crate::model::{Dims, ModelSpec, NetworkSpec, output_shape, outputs};
 use crate::stage::{DataSchema, Fault};
 
 /// Every fault of a resolved configuration, given what is known of the data.
@@ -280,5 +280,31 @@ fn shapes(config: &TrainConfig, spec: &ModelSpec, data: &DataSchema) -> Vec<Faul
             }
         }
     };
-    spec.networks.iter().filter_map(check).collect()
+    let mut faults: Vec<Fault> = spec.networks.iter().filter_map(check).collect();
+    if config.auxiliary.is_some() && faults.is_empty() {
+        faults.extend(auxiliary_head(spec, &dims));
+    }
+    faults
+}
+
+/// A discriminator whose head `auxiliary` is missing, or scores another number of labels.
+fn auxiliary_head(spec: &ModelSpec, dims: &Dims) -> Option<Fault> {
+    let shapes = outputs(spec.networks.get("discriminator")?, dims).ok()?;
+    match shapes.heads.get("auxiliary") {
+        Some(shape) if *shape == [dims.classes] => None,
+        Some(shape) => Some(Fault::at(
+            "model.networks.discriminator",
+            format!(
+                "the head `auxiliary` gives {shape:?}, but must give a score for each of the data's classes: [{}]",
+                dims.classes
+            ),
+        )),
+        None => Some(
+            Fault::at(
+                "auxiliary",
+                "the discriminator has no head of that name to learn labels",
+            )
+            .help("give it a layer `head: {name: auxiliary, layers: [linear: {out: classes}]}`"),
+        ),
+    }
 }

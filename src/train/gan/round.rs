@@ -1,5 +1,7 @@
 //! One batch, and what all passes of its step share.
 
+use std::collections::BTreeMap;
+
 use candle_core::Tensor;
 
 use super::Gan;
@@ -19,7 +21,7 @@ const PASS: u64 = 1 << 48;
 /// What a network gives.
 pub(super) struct Output {
     pub value: Value,
-    pub heads: std::collections::BTreeMap<String, Value>,
+    pub heads: BTreeMap<String, Value>,
 }
 
 /// Whether a pass through a network is to give gradients of its parameters.
@@ -143,14 +145,11 @@ impl<'a> Round<'a> {
             Purpose::Train => Mode::Train,
             Purpose::Validate => Mode::Eval,
         };
-        let value = match parameters {
-            Parameters::Learn => network.forward(&inputs, mode)?,
-            Parameters::Frozen => network.forward_frozen(&inputs, mode)?,
+        let (value, heads) = match parameters {
+            Parameters::Learn => network.forward_with_heads(&inputs, mode)?,
+            Parameters::Frozen => network.forward_frozen_with_heads(&inputs, mode)?,
         };
-        Ok(Output {
-            value,
-            heads: std::collections::BTreeMap::new(),
-        })
+        Ok(Output { value, heads })
     }
 
     /// The labels of real images that the discriminator is told, (N); `None` when they are 1.
