@@ -170,6 +170,8 @@ struct Scheduler<'a> {
     ready: HashMap<usize, Keyed>,
     running: HashMap<usize, Running>,
     settled: Vec<Option<Settled>>,
+    /// stage and warning
+    warned: HashSet<(String, String)>,
     failed: bool,
     summary: Summary,
 }
@@ -202,6 +204,7 @@ impl<'a> Scheduler<'a> {
             ready: HashMap::new(),
             running: HashMap::new(),
             settled: vec![None; session.plan.nodes.len()],
+            warned: HashSet::new(),
             failed: false,
             summary: Summary::default(),
         }
@@ -378,15 +381,19 @@ impl<'a> Scheduler<'a> {
 
     /// Passes on what a running job tells.
     fn pass_on(&mut self, id: usize, news: News) {
-        let Some(running) = self.running.get(&id) else {
+        if !self.running.contains_key(&id) {
             return;
-        };
+        }
         let name = self.session.plan.nodes[id].name.clone();
         let event = match news {
             News::Waits(owner) => Event::Note {
                 message: format!("{name}: waiting for {owner}, which is at the same work"),
             },
             News::Begins => {
+                self.warn(id);
+                let Some(running) = self.running.get(&id) else {
+                    return;
+                };
                 let forced = self.options.force.contains(&id);
                 Event::Started {
                     stage: name.stage,
@@ -401,6 +408,21 @@ impl<'a> Scheduler<'a> {
             },
         };
         (self.emit)(event);
+    }
+
+    /// Tells what a node's settings make one wonder about; the same of a stage once.
+    fn warn(&mut self, id: usize) {
+        let node = &self.session.plan.nodes[id];
+        for warning in node.config.warnings() {
+            if self
+                .warned
+                .insert((node.name.stage.clone(), warning.clone()))
+            {
+                (self.emit)(Event::Note {
+                    message: format!("{}: {warning}", node.name),
+                });
+            }
+        }
     }
 
     fn ended(&mut self, id: usize, result: Result<Done, Box<Failure>>) {

@@ -226,6 +226,11 @@ pub trait Kind: Serialize + DeserializeOwned + schemars::JsonSchema + Clone + Se
     /// data output (of a model: of the data it was trained on). Runs after [`Kind::resolve`].
     fn check(&self, inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>>;
 
+    /// What is sound, but seldom meant: one line each, told when a node starts. Runs after [`Kind::resolve`].
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What a run of it occupies.
     fn slots(&self) -> Slots {
         Slots::default()

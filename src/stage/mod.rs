@@ -93,6 +93,8 @@ macro_rules! kinds {
             pub fn check(&self, inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
                 match self { $(Self::$variant(c) => c.check(inputs)),+ }
             }
+            /// See [`Kind::warnings`].
+            pub fn warnings(&self) -> Vec<String> { match self { $(Self::$variant(c) => c.warnings()),+ } }
             /// See [`Kind::slots`].
             pub fn slots(&self) -> Slots { match self { $(Self::$variant(c) => c.slots()),+ } }
             /// See [`Kind::extent`].

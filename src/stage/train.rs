@@ -81,6 +81,10 @@ impl Kind for TrainConfig {
         }
     }
 
+    fn warnings(&self) -> Vec<String> {
+        check::warnings(self)
+    }
+
     fn slots(&self) -> Slots {
         Slots {
             cpu: CORES,

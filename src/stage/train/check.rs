@@ -2,7 +2,7 @@
 
 use super::adversarial::{self, positive};
 use super::config::{ClipSettings, LossName, TaskName, TrainConfig};
-use crate::model::{Dims, ModelSpec, NetworkSpec, output_shape, outputs};
+use crate::model::{Dims, LayerSpec, ModelSpec, NetworkSpec, output_shape, outputs};
 use crate::stage::{DataSchema, Fault};
 
 /// Every fault of a resolved configuration, given what is known of the data.
@@ -19,6 +19,53 @@ pub(super) fn faults(config: &TrainConfig, data: &DataSchema) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// What is sound, but seldom meant.
+pub(super) fn warnings(config: &TrainConfig) -> Vec<String> {
+    let penalised = config.gradient_penalty.is_some() || config.divergence.is_some();
+    let critic = config
+        .model
+        .spec()
+        .and_then(|spec| spec.networks.get("discriminator"));
+    let mut warnings = Vec::new();
+    if penalised && critic.is_some_and(|critic| mixes_samples(&critic.layers)) {
+        warnings.push(
+            "the discriminator has batch norm, which mixes samples, but a gradient penalty is one of each \
+             sample by itself (Gulrajani et al. 2017, section 4)"
+                .to_owned(),
+        );
+    }
+    let bare = config.loss == LossName::Wasserstein
+        && !penalised
+        && config.weight_clip.is_none()
+        && config.r1.is_none()
+        && config.r2.is_none();
+    if bare && critic.is_some_and(|critic| !is_spectral(critic)) {
+        warnings.push(
+            "nothing keeps the critic from growing steep: a Wasserstein loss wants a gradient penalty, a weight \
+             clip, a divergence or spectral norms"
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+/// Whether any layer normalises over the batch.
+fn mixes_samples(layers: &[LayerSpec]) -> bool {
+    layers.iter().any(|layer| match layer {
+        LayerSpec::BatchNorm(_) => true,
+        LayerSpec::Block(layers) => mixes_samples(layers),
+        LayerSpec::Residual(residual) => {
+            mixes_samples(&residual.layers) || mixes_samples(&residual.shortcut)
+        }
+        _ => false,
+    })
+}
+
+/// Whether any layer of the network is divided by its spectral norm.
+fn is_spectral(network: &NetworkSpec) -> bool {
+    serde_json::to_string(&network.layers).is_ok_and(|text| text.contains("\"spectral_norm\""))
 }
 
 /// Values out of range, or of another task.
