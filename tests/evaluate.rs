@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::stage_support::{Bench, name};
 
-const GENERATOR: &str = "
+pub const GENERATOR: &str = "
 networks:
   generator:
     inputs: {z: [latent], condition: [classes]}
@@ -32,7 +32,7 @@ networks:
       - batch-norm
       - tanh
 ";
-const UNCONDITIONAL: &str = "
+pub const UNCONDITIONAL: &str = "
 networks:
   generator:
     inputs: {z: [latent]}
@@ -53,9 +53,14 @@ networks:
 
 /// An untrained model, saved in `folder`.
 fn model(folder: &Path, file: &str, spec: &str, seed: u64) -> PathBuf {
+    model_of(5, folder, file, spec, seed)
+}
+
+/// An untrained model with so many numbers in z, saved in `folder`.
+pub fn model_of(latent: usize, folder: &Path, file: &str, spec: &str, seed: u64) -> PathBuf {
     let spec = ModelSpec::from_yaml(spec).expect("a valid spec");
     let dims = Dims {
-        latent: 5,
+        latent,
         classes: 3,
         channels: 3,
         height: 8,
@@ -85,7 +90,7 @@ fn model(folder: &Path, file: &str, spec: &str, seed: u64) -> PathBuf {
 }
 
 /// `count` images of noise, each with one or two of three labels.
-fn pack(folder: &Path, file: &str, count: u64) -> PathBuf {
+pub fn pack(folder: &Path, file: &str, count: u64) -> PathBuf {
     let path = folder.join(file);
     let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
     let schema = PackSchema {
@@ -114,7 +119,7 @@ fn pack(folder: &Path, file: &str, count: u64) -> PathBuf {
 }
 
 /// A run of `epochs` checkpoints with a judge and a reference.
-fn bench(epochs: u64, status: Status) -> Bench {
+pub fn bench(epochs: u64, status: Status) -> Bench {
     let mut bench = Bench::new();
     let folder = bench.folder.path().to_owned();
     let checkpoints = folder.join("checkpoints");
@@ -162,11 +167,11 @@ fn diverged(epoch: u64) -> Status {
     }
 }
 
-fn evaluate(with: Value) -> EvaluateConfig {
+pub fn evaluate(with: Value) -> EvaluateConfig {
     serde_json::from_value(with).expect("a valid configuration")
 }
 
-fn sample(with: Value) -> SampleConfig {
+pub fn sample(with: Value) -> SampleConfig {
     serde_json::from_value(with).expect("a valid configuration")
 }
 
@@ -387,7 +392,7 @@ fn settings_have_one_spelling() {
 }
 
 /// The grid's pixels.
-fn grid(bench: &Bench, config: &SampleConfig) -> Result<image::RgbImage, StageError> {
+pub fn grid(bench: &Bench, config: &SampleConfig) -> Result<image::RgbImage, StageError> {
     let outcome = config.run(&bench.ctx(7))?;
     let Some(Product::Stored(artifact)) = outcome.outputs.get("images") else {
         panic!("a grid is a stored object");
@@ -397,7 +402,7 @@ fn grid(bench: &Bench, config: &SampleConfig) -> Result<image::RgbImage, StageEr
 }
 
 /// The pixels of tile (`column`, `row`) of a grid of 8 × 8 images, enlarged four times.
-fn tile(grid: &image::RgbImage, column: u32, row: u32) -> Vec<u8> {
+pub fn tile(grid: &image::RgbImage, column: u32, row: u32) -> Vec<u8> {
     image::imageops::crop_imm(grid, 2 + column * 34, 2 + row * 34, 32, 32)
         .to_image()
         .into_raw()

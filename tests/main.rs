@@ -22,6 +22,7 @@ mod pipelines;
 mod readme;
 mod report;
 mod report_stage;
+mod sample;
 mod stage_support;
 mod steps;
 mod store;

@@ -21,6 +21,7 @@ pub mod mnist_dir;
 pub mod pack;
 pub mod planes;
 pub mod prefetch;
+pub mod prompts;
 pub mod recipe;
 pub mod resize;
 pub mod rotate;

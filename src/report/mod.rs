@@ -2,9 +2,11 @@
 //!
 //! This layer knows numbers and text only. [`runs::Run`] is what it is given; [`frame`] makes a polars table of
 //! it, [`summary`] groups that over seeds, [`table`] writes tables in any format, [`plot`] draws curves (SVG),
-//! [`grid`] images (PNG), [`mermaid`] the graph, and [`markdown`] puts it all together with a template.
+//! [`grid`] images (PNG), [`animation`] images one after the other (GIF), [`mermaid`] the graph, and [`markdown`]
+//! puts it all together with a template.
 //! Everything is a function of its input to the byte: no clock, no machine, no iteration order of a hash.
 
+pub mod animation;
 pub mod comparison;
 pub mod diagram;
 pub mod document;
@@ -53,6 +55,9 @@ pub enum ReportError {
     /// An image could not be encoded.
     #[error("image: {0}")]
     Image(#[from] image::ImageError),
+    /// Images that make no GIF.
+    #[error("gif: {0}")]
+    Gif(String),
     /// A template that does not parse or render.
     #[error("template: {0}")]
     Template(String),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Format, InputNode, InputSpec, StageError, Status};
+use super::{Fault, Format, InputNode, InputSpec, StageError, Status};
 use crate::hash::Digest;
 
 /// Outputs of a train stage that [`behind`] reads.
@@ -35,6 +35,30 @@ pub enum Checkpoints {
 impl Default for Checkpoints {
     fn default() -> Self {
         Self::Named(Named::Last)
+    }
+}
+
+impl Checkpoints {
+    /// What is wrong with it as the setting `checkpoints`.
+    pub fn faults(&self) -> Vec<Fault> {
+        let Self::Epochs(epochs) = self else {
+            return Vec::new();
+        };
+        if epochs.is_empty() {
+            return vec![Fault::at("checkpoints", "no epoch is named")];
+        }
+        let wrong =
+            |(index, epoch): &(usize, &u64)| **epoch == 0 || epochs[..*index].contains(epoch);
+        let named = epochs.iter().enumerate();
+        named
+            .filter(wrong)
+            .map(|(index, epoch)| {
+                Fault::at(
+                    &format!("checkpoints.{index}"),
+                    format!("epoch {epoch}: epochs count from 1, each is named once"),
+                )
+            })
+            .collect()
     }
 }
 

@@ -214,19 +214,7 @@ impl EvaluateConfig {
                 ),
             ));
         }
-        if let Checkpoints::Epochs(epochs) = &self.checkpoints {
-            if epochs.is_empty() {
-                faults.push(Fault::at("checkpoints", "no epoch is named"));
-            }
-            for (index, epoch) in epochs.iter().enumerate() {
-                if *epoch == 0 || epochs[..index].contains(epoch) {
-                    faults.push(Fault::at(
-                        &format!("checkpoints.{index}"),
-                        format!("epoch {epoch}: epochs count from 1, each is named once"),
-                    ));
-                }
-            }
-        }
+        faults.extend(self.checkpoints.faults());
         faults
     }
 

@@ -14,12 +14,39 @@ use crate::rng::Stream;
 /// shape of every tensor, sample k is the same bytes however many samples are asked for.
 pub const BATCH: usize = 64;
 
-/// The generator of a saved model.
+/// Networks that draw: a GAN's, a VAE's.
+const DRAWING: [&str; 2] = ["generator", "decoder"];
+
+/// What draws images in a saved model.
 pub struct Generator {
     network: Network,
+    /// z → w, for a generator that is given w
+    mapping: Option<Network>,
     latent: usize,
-    classes: usize,
+    condition: usize,
+    classes: Vec<String>,
     device: Device,
+}
+
+/// The noise of a set of images: sample k has the stream (`seed`, `z`, k). Further draws of the same set have
+/// noise of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noise {
+    /// the stage's
+    pub seed: u64,
+    /// which repetition, from 0
+    pub draw: u64,
+}
+
+/// What images are drawn from, one row an image; missing rows are zeros.
+#[derive(Debug, Clone, Default)]
+pub struct Codes {
+    /// (N, latent), standard normal
+    pub z: Vec<f32>,
+    /// (N, latent), in place of what the mapping network makes of z
+    pub w: Option<Vec<f32>>,
+    /// (N, classes); empty without conditions
+    pub condition: Vec<f32>,
 }
 
 /// 8-bit images as planes.
@@ -30,57 +57,139 @@ pub struct Drawn {
     pub shape: (usize, usize, usize),
 }
 
+impl Noise {
+    /// The first draw.
+    pub fn first(seed: u64) -> Self {
+        Self { seed, draw: 0 }
+    }
+
+    /// Writes z of sample `k`.
+    pub fn fill(self, k: u64, row: &mut [f32]) {
+        let purpose = match self.draw {
+            0 => "z".to_owned(),
+            draw => format!("z/{draw}"),
+        };
+        Stream::new(self.seed, &purpose, k).fill_normal(row);
+    }
+}
+
+/// Takes the network `name` out of `model`: its moving average over training, where `average` asks for one and there
+/// is one.
+pub fn take(model: &mut SavedModel, name: &str, average: bool) -> Option<Network> {
+    let averaged = average.then(|| model.networks.shift_remove(&format!("{name}_ema")));
+    averaged
+        .flatten()
+        .or_else(|| model.networks.shift_remove(name))
+}
+
 impl Generator {
-    /// Loads the network `generator` of the model at `path`.
-    pub fn load(path: &Path, device: &Device) -> Result<Self, StageError> {
+    /// Loads the network `generator` (of a VAE: `decoder`) of the model at `path`, and `mapping` where there is one;
+    /// with `average` their moving averages over training, where there are such.
+    pub fn load(path: &Path, device: &Device, average: bool) -> Result<Self, StageError> {
         let mut model = SavedModel::load(path, device).map_err(failed)?;
         let names: Vec<String> = model.networks.keys().cloned().collect();
-        let network = model.networks.shift_remove("generator").ok_or_else(|| {
+        let network = DRAWING
+            .into_iter()
+            .find_map(|name| take(&mut model, name, average));
+        let network = network.ok_or_else(|| {
             StageError::Failed(format!(
-                "the model has no network `generator` to draw images with (it has {})",
+                "the model has no network `generator` or `decoder` to draw images with (it has {})",
                 names.join(", ")
             ))
         })?;
+        let mapping = take(&mut model, "mapping", average).filter(|_| network.takes("w"));
+        if network.takes("w") && mapping.is_none() {
+            return Err(StageError::Failed(format!(
+                "the generator takes `w`, and the model has no network `mapping` that makes it (it has {})",
+                names.join(", ")
+            )));
+        }
         Ok(Self {
             network,
+            mapping,
             latent: model.header.dims.latent,
-            classes: model.header.dims.classes,
+            condition: model.header.dims.classes,
+            classes: model.header.classes,
             device: device.clone(),
         })
     }
 
     /// Whether it wants to be told what to draw.
     pub fn conditional(&self) -> bool {
-        self.network.takes("condition")
+        let mapping = self.mapping.as_ref();
+        self.network.takes("condition") || mapping.is_some_and(|mapping| mapping.takes("condition"))
     }
 
     /// How long a condition is.
     pub fn classes(&self) -> usize {
-        self.classes
+        self.condition
     }
 
-    /// Samples `first` … `first` + `n` − 1 (`n` ≤ [`BATCH`]), where sample k has the noise of the stream
-    /// (`seed`, `z`, k) and the condition that `condition` writes for it. Clamped and rounded to 8 bits.
+    /// The names of the classes, by their place in a condition.
+    pub fn class_names(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// How long z and w are.
+    pub fn latent(&self) -> usize {
+        self.latent
+    }
+
+    /// Samples `first` … `first` + `n` − 1 (`n` ≤ [`BATCH`]) with the condition that `condition` writes for each.
+    /// Clamped and rounded to 8 bits.
     pub fn draw(
         &self,
-        seed: u64,
+        noise: Noise,
         first: u64,
         n: usize,
         condition: &dyn Fn(u64, &mut [f32]),
     ) -> Result<Drawn, StageError> {
-        let mut noise = vec![0.0; BATCH * self.latent];
-        let mut conditions = vec![0.0; BATCH * self.classes];
-        for (k, row) in (first..).zip(noise.chunks_exact_mut(self.latent)) {
-            Stream::new(seed, "z", k).fill_normal(row);
+        let mut codes = Codes {
+            z: vec![0.0; BATCH * self.latent],
+            ..Codes::default()
+        };
+        for (k, row) in (first..).zip(codes.z.chunks_exact_mut(self.latent.max(1))) {
+            noise.fill(k, row);
         }
-        let noise = Tensor::from_vec(noise, (BATCH, self.latent), &self.device)?;
-        let mut inputs = Inputs::new().with("z", noise);
         if self.conditional() {
-            for (k, row) in (first..).zip(conditions.chunks_exact_mut(self.classes)) {
+            codes.condition = vec![0.0; BATCH * self.condition];
+            for (k, row) in (first..).zip(codes.condition.chunks_exact_mut(self.condition.max(1))) {
                 condition(k, row);
             }
-            let conditions = Tensor::from_vec(conditions, (BATCH, self.classes), &self.device)?;
-            inputs = inputs.with("condition", conditions);
+        }
+        self.render(&codes, noise.seed, first, n)
+    }
+
+    /// w (N, latent) of each row of z in `codes`; an error without a mapping network.
+    pub fn map(&self, codes: &Codes) -> Result<Vec<f32>, StageError> {
+        let w = self.mapped_tensor(codes)?.ok_or_else(|| {
+            StageError::Failed(
+                "the model has no network `mapping`, so there is no space w to move in: set `space: z`"
+                    .to_owned(),
+            )
+        })?;
+        let rows = codes.z.len() / self.latent.max(1);
+        Ok(w.narrow(0, 0, rows)?.flatten_all()?.to_vec1()?)
+    }
+
+    /// The first `n` (≤ [`BATCH`]) images of `codes`; the first of them is sample `first` to layers that draw
+    /// random numbers of `seed` (dropout that is always on).
+    pub fn render(
+        &self,
+        codes: &Codes,
+        seed: u64,
+        first: u64,
+        n: usize,
+    ) -> Result<Drawn, StageError> {
+        let mut inputs = self.inputs(codes)?.noise(seed, first);
+        if self.network.takes("w") {
+            let w = match &codes.w {
+                Some(w) => Some(self.rows(w, self.latent)?),
+                None => self.mapped_tensor(codes)?,
+            };
+            if let Some(w) = w {
+                inputs = inputs.with("w", w);
+            }
         }
         let images = self
             .network
@@ -104,6 +213,31 @@ impl Generator {
             shape: (channels, height, width),
         })
     }
+
+    /// What both networks are given.
+    fn inputs(&self, codes: &Codes) -> Result<Inputs, StageError> {
+        let inputs = Inputs::new().with("z", self.rows(&codes.z, self.latent)?);
+        if !self.conditional() {
+            return Ok(inputs);
+        }
+        let condition = self.rows(&codes.condition, self.condition)?;
+        Ok(inputs.with("condition", condition))
+    }
+
+    fn mapped_tensor(&self, codes: &Codes) -> Result<Option<Tensor>, StageError> {
+        let Some(mapping) = &self.mapping else {
+            return Ok(None);
+        };
+        let w = mapping.forward_frozen(&self.inputs(codes)?, Mode::Eval);
+        Ok(Some(w.map_err(failed)?.into_tensor()))
+    }
+
+    /// A full batch of rows.
+    fn rows(&self, values: &[f32], width: usize) -> Result<Tensor, StageError> {
+        let mut values = values.to_vec();
+        values.resize(BATCH * width, 0.0);
+        Ok(Tensor::from_vec(values, (BATCH, width), &self.device)?)
+    }
 }
 
 impl Drawn {
@@ -115,18 +249,20 @@ impl Drawn {
             .collect()
     }
 
-    /// The images as tiles of a grid; `None` when they are neither grey nor RGB.
-    pub fn tiles(&self) -> Option<Vec<RgbImage>> {
+    /// The images as tiles of a grid; an error when they are neither grey nor RGB.
+    pub fn tiles(&self) -> Result<Vec<RgbImage>, StageError> {
         let (channels, height, width) = self.shape;
         let plane = height * width;
-        self.pixels
-            .chunks_exact(channels * plane)
-            .map(|image| {
-                let pixel = |at: usize| (0..channels).map(move |c| image[c * plane + at]);
-                let pixels: Vec<u8> = (0..plane).flat_map(pixel).collect();
-                tile(height, width, channels, &pixels)
-            })
-            .collect()
+        let tiles = self.pixels.chunks_exact(channels * plane).map(|image| {
+            let pixel = |at: usize| (0..channels).map(move |c| image[c * plane + at]);
+            let pixels: Vec<u8> = (0..plane).flat_map(pixel).collect();
+            tile(height, width, channels, &pixels)
+        });
+        tiles.collect::<Option<_>>().ok_or_else(|| {
+            StageError::Failed(format!(
+                "images of {channels} channels cannot be shown: 1 or 3 are needed"
+            ))
+        })
     }
 }
 

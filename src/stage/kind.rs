@@ -23,7 +23,7 @@ pub enum Format {
     Table,
     /// A JSON document.
     Json,
-    /// A PNG image.
+    /// A PNG image, or a GIF.
     Image,
     /// Any other single file.
     File,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, json};
 
-use super::generate::{BATCH, Generator, failed};
+use super::generate::{BATCH, Generator, Noise, failed};
 use super::judge::{Judge, Verdict};
 use super::{Format, InputNode, NewPart, Product, Progress, StageCtx, StageError};
 use crate::data::batch::Batch;
@@ -100,7 +100,7 @@ impl<'a> Measurer<'a> {
         labelled: bool,
         place: (u64, u64),
     ) -> Result<Tally, StageError> {
-        let generator = Generator::load(model, &self.ctx.compute.device)?;
+        let generator = Generator::load(model, &self.ctx.compute.device, true)?;
         let (_, reference) = self.reference()?;
         let classes = reference.schema().classes.len();
         if generator.conditional() && generator.classes() != classes {
@@ -123,7 +123,7 @@ impl<'a> Measurer<'a> {
         for first in (0..self.samples).step_by(BATCH) {
             self.ctx.check_cancelled()?;
             let n = BATCH.min((self.samples - first) as usize);
-            let drawn = generator.draw(seed, first, n, &label)?;
+            let drawn = generator.draw(Noise::first(seed), first, n, &label)?;
             let verdict = self.judge.look(drawn.normalised(), drawn.shape)?;
             let mut labels = Vec::new();
             if labelled {

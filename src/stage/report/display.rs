@@ -28,12 +28,22 @@ pub fn display(
         (Some(Format::Table), _) | (_, Some("csv")) => {
             Some((table::records(&read(path)?).map_err(failed)?, None))
         }
-        (Some(Format::Image), _) | (_, Some("png")) => {
-            let figure = files.add(read(path)?, "png", output.to_owned());
+        (Some(Format::Image), _) | (_, Some("png" | "gif")) => {
+            let figure = image(read(path)?, output.to_owned(), files);
             Some((Vec::new(), Some(figure)))
         }
         _ => None,
     })
+}
+
+/// A PNG or, by its first bytes, a GIF.
+pub fn image(bytes: Vec<u8>, caption: String, files: &mut Files) -> Figure {
+    let extension = if bytes.starts_with(b"GIF8") {
+        "gif"
+    } else {
+        "png"
+    };
+    files.add(bytes, extension, caption)
 }
 
 pub fn extra(
@@ -63,9 +73,25 @@ pub fn cut(mut table: Vec<Vec<String>>) -> (Vec<Vec<String>>, usize) {
 pub fn grid_caption(node: &ShownNode) -> String {
     let mut parts: Vec<String> = Vec::new();
     let field = |field: &str| node.with.get(field).filter(|value| !value.is_null());
-    parts.extend(field("images").map(|images| format!("{} images", plain(images))));
+    let mode = field("mode").map(plain);
+    match mode.as_deref() {
+        Some("interpolate") => {
+            let of = |name: &str| field(name).map(plain).unwrap_or_default();
+            parts.push(format!(
+                "from sample to sample in {} by {}",
+                of("space"),
+                of("path")
+            ));
+        }
+        Some("reconstruct") => parts.push("images above their reconstructions".to_owned()),
+        _ if node.inputs.contains_key("prompts") => parts.push("one image a prompt".to_owned()),
+        _ => parts.extend(field("images").map(|images| format!("{} images", plain(images)))),
+    }
     if node.inputs.contains_key("model") {
-        parts.extend(field("checkpoint").map(|which| format!("checkpoint {}", plain(which))));
+        let which = field("checkpoints").map(|which| format!("checkpoints {}", plain(which)));
+        let which = which
+            .or_else(|| field("checkpoint").map(|which| format!("checkpoint {}", plain(which))));
+        parts.extend(which);
         parts.extend(node.seed.map(|seed| format!("seed {seed}")));
     }
     format!("{}: {}", name(node), parts.join(", "))

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
-use super::display::{cut, display, extra, grid_caption};
+use super::display::{cut, display, extra, grid_caption, image};
 use super::upstream::{Upstream, name};
 use super::{figures, settings};
 use crate::metric::best;
@@ -70,14 +70,16 @@ impl Gathered {
                 self.runs.insert(label, (run, name(subject)));
             }
             "sample" => {
-                let Some(path) = node.paths.get("images") else {
-                    return Ok(());
-                };
-                let figure = files.add(read(path)?, "png", grid_caption(shown));
-                if std::ptr::eq(subject, shown) {
-                    self.extras
-                        .push(extra(&label, shown, Vec::new(), Some(figure)));
-                } else {
+                for output in ["images", "animation"] {
+                    let Some(path) = node.paths.get(output) else {
+                        continue;
+                    };
+                    let figure = image(read(path)?, grid_caption(shown), files);
+                    if std::ptr::eq(subject, shown) {
+                        self.extras
+                            .push(extra(&label, shown, Vec::new(), Some(figure)));
+                        continue;
+                    }
                     let grids = self.grids.entry(name(subject)).or_default();
                     if !grids.contains(&figure) {
                         grids.push(figure);

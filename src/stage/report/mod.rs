@@ -141,7 +141,7 @@ impl Kind for ReportConfig {
     fn inputs(&self) -> Vec<InputSpec> {
         vec![InputSpec {
             gathers: true,
-            reads: vec!["metrics", "history", "images", "table"],
+            reads: vec!["metrics", "history", "images", "animation", "table"],
             ..InputSpec::optional("*", &[])
         }]
     }

@@ -1,0 +1,343 @@
+//! The settings of a sample stage, and what can be wrong with them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::report::animation::RATES;
+use crate::stage::checkpoint::{Checkpoints, Named};
+use crate::stage::{Fault, InputSchemas};
+
+/// Settings of a sample stage. Which of them apply depends on `mode`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SampleConfig {
+    /// What is drawn.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mode: Mode,
+    /// How many images; with an input `prompts` one a prompt instead.
+    #[serde(default = "default_images")]
+    pub images: u64,
+    /// How many in a row; the number of classes with `classes: each`, 10 in a strip of interpolations, else 8.
+    #[serde(default)]
+    pub columns: Option<u64>,
+    /// Which checkpoint of `model`: `last`, or an epoch.
+    #[serde(default)]
+    pub checkpoint: Which,
+    /// What a conditional generator is told to draw.
+    #[serde(default)]
+    pub classes: Prompts,
+    /// The names of the classes that every image shows, in place of `classes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Vec<String>>,
+    /// `checkpoints`, `reconstruct`: the checkpoints whose images follow each other in an animation: `all`, or a
+    /// list of epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<Checkpoints>,
+    /// `interpolate`: the space to move in; `z` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<Space>,
+    /// `interpolate`: the way from one endpoint to the next; `lerp` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Way>,
+    /// `interpolate`: frames of the animation, both ends included; 60 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u64>,
+    /// `interpolate`: the samples to pass through, by their numbers, or how many of the first; 2 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Endpoints>,
+    /// Frames a second of an animation, 1 to 50; 20 for `interpolate`, else 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fps: Option<u32>,
+    /// Whether to draw with the moving average of the networks, where the model has one.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub average: bool,
+}
+
+fn default_images() -> u64 {
+    64
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What a sample stage draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// images side by side
+    #[default]
+    Grid,
+    /// the way from one sample to another: a strip, and an animation
+    Interpolate,
+    /// the same grid at every checkpoint: the last, and an animation
+    Checkpoints,
+    /// images of `data` above what a VAE makes of them; with `checkpoints` also an animation
+    Reconstruct,
+}
+
+/// A space that images are drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Space {
+    /// the noise
+    #[default]
+    Z,
+    /// what the network `mapping` makes of it
+    W,
+}
+
+/// A way between two points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// the straight line
+    #[default]
+    Lerp,
+    /// the great circle (Shoemake 1985)
+    Slerp,
+}
+
+/// The samples that an interpolation passes through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a number of samples or a list of their numbers"
+)]
+pub enum Endpoints {
+    /// the first so many
+    Count(u64),
+    /// these, counted from 0
+    Samples(Vec<u64>),
+}
+
+impl Endpoints {
+    fn count(&self) -> u64 {
+        match self {
+            Self::Count(count) => *count,
+            Self::Samples(samples) => samples.len() as u64,
+        }
+    }
+
+    /// The samples' numbers.
+    pub fn samples(&self) -> Vec<u64> {
+        match self {
+            Self::Count(count) => (0..*count).collect(),
+            Self::Samples(samples) => samples.clone(),
+        }
+    }
+}
+
+/// One checkpoint of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected `last` or an epoch")]
+pub enum Which {
+    /// by name
+    Named(Last),
+    /// after this epoch, counted from 1
+    Epoch(u64),
+}
+
+/// `last`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Last {
+    /// the end of training
+    Last,
+}
+
+impl Default for Which {
+    fn default() -> Self {
+        Self::Named(Last::Last)
+    }
+}
+
+/// Where a conditional generator's conditions come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prompts {
+    /// the input `prompts`, else the labels of the first images of the input `data`
+    #[default]
+    Data,
+    /// every class in turn: one column a class
+    Each,
+}
+
+impl Mode {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Grid => "grid",
+            Self::Interpolate => "interpolate",
+            Self::Checkpoints => "checkpoints",
+            Self::Reconstruct => "reconstruct",
+        }
+    }
+
+    /// Settings that apply to it and not to every mode.
+    const fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Grid => &["condition"],
+            Self::Interpolate => &["condition", "space", "path", "frames", "endpoints", "fps"],
+            Self::Checkpoints => &["condition", "checkpoints", "fps"],
+            Self::Reconstruct => &["checkpoints", "fps"],
+        }
+    }
+}
+
+/// The most frames of an animation; all are held in memory at once.
+const MOST_FRAMES: u64 = 2000;
+
+impl SampleConfig {
+    /// Whether there is an animation.
+    pub fn animated(&self) -> bool {
+        match self.mode {
+            Mode::Grid => false,
+            Mode::Interpolate | Mode::Checkpoints => true,
+            Mode::Reconstruct => self.checkpoints.is_some(),
+        }
+    }
+
+    /// Fills in defaults, so that leaving a setting out and writing its default give one key.
+    pub fn fill_in(&mut self) {
+        match self.mode {
+            Mode::Grid => {}
+            Mode::Interpolate => {
+                self.space.get_or_insert_default();
+                self.path.get_or_insert_default();
+                self.frames = Some(self.frames());
+                self.endpoints = Some(self.endpoints());
+            }
+            Mode::Checkpoints => {
+                self.checkpoints
+                    .get_or_insert(Checkpoints::Named(Named::All));
+            }
+            Mode::Reconstruct => {}
+        }
+        if self.animated() {
+            self.fps = Some(self.rate());
+        }
+    }
+
+    /// Frames of an interpolation.
+    pub fn frames(&self) -> u64 {
+        self.frames.unwrap_or(60)
+    }
+
+    /// The samples that an interpolation passes through.
+    pub fn endpoints(&self) -> Endpoints {
+        self.endpoints.clone().unwrap_or(Endpoints::Count(2))
+    }
+
+    /// Frames a second of the animation.
+    pub fn rate(&self) -> u32 {
+        let usual = if self.mode == Mode::Interpolate {
+            20
+        } else {
+            2
+        };
+        self.fps.unwrap_or(usual)
+    }
+
+    /// The checkpoints to draw with.
+    pub fn checkpoints(&self) -> Checkpoints {
+        match (&self.checkpoints, self.mode, self.checkpoint) {
+            (Some(checkpoints), ..) => checkpoints.clone(),
+            (None, Mode::Checkpoints, _) => Checkpoints::Named(Named::All),
+            (None, _, Which::Named(Last::Last)) => Checkpoints::Named(Named::Last),
+            (None, _, Which::Epoch(epoch)) => Checkpoints::Epochs(vec![epoch]),
+        }
+    }
+
+    /// What is wrong with it.
+    pub fn faults(&self, inputs: &InputSchemas) -> Vec<Fault> {
+        let mut faults = self.misplaced();
+        let has = |name: &str| inputs.contains_key(name);
+        match self.mode {
+            Mode::Grid if !has("model") && !has("data") => faults.push(
+                Fault::at("", "there is nothing to sample from")
+                    .help("give the stage an input `model`, or `data` for a grid of real images"),
+            ),
+            Mode::Grid => {}
+            mode if !has("model") => faults.push(
+                Fault::at("mode", format!("`{}` needs a model", mode.name()))
+                    .help("give the stage an input `model`"),
+            ),
+            Mode::Reconstruct if !has("data") => faults.push(
+                Fault::at("mode", "`reconstruct` needs images to reconstruct")
+                    .help("give the stage an input `data`"),
+            ),
+            _ => {}
+        }
+        if self.images == 0 {
+            faults.push(Fault::at("images", "a grid has at least one image"));
+        }
+        match (self.columns, self.mode) {
+            (Some(0), _) => faults.push(Fault::at("columns", "a grid has at least one column")),
+            (Some(1), Mode::Interpolate) => {
+                faults.push(Fault::at("columns", "a strip has at least two columns"));
+            }
+            _ => {}
+        }
+        if self.checkpoint == Which::Epoch(0) {
+            faults.push(Fault::at("checkpoint", "epochs count from 1"));
+        }
+        if self.condition.as_ref().is_some_and(Vec::is_empty) {
+            faults.push(Fault::at("condition", "no class is named"));
+        }
+        if let Some(checkpoints) = &self.checkpoints {
+            faults.extend(checkpoints.faults());
+        }
+        let frames = self.frames();
+        if !(2..=MOST_FRAMES).contains(&frames) {
+            let message = format!("{frames} frames: the range is 2 to {MOST_FRAMES}");
+            faults.push(Fault::at("frames", message));
+        }
+        let ends = self.endpoints().count();
+        if !(2..=MOST_FRAMES).contains(&ends) {
+            let message = format!("{ends} endpoints: at least 2 are needed, {MOST_FRAMES} at most");
+            faults.push(Fault::at("endpoints", message));
+        }
+        if !RATES.contains(&self.rate()) {
+            let message = format!("{} frames a second: the range is 1 to 50", self.rate());
+            faults.push(Fault::at("fps", message));
+        }
+        faults
+    }
+
+    /// Settings that do not apply to the mode.
+    fn misplaced(&self) -> Vec<Fault> {
+        let given = [
+            ("condition", self.condition.is_some()),
+            ("checkpoints", self.checkpoints.is_some()),
+            ("space", self.space.is_some()),
+            ("path", self.path.is_some()),
+            ("frames", self.frames.is_some()),
+            ("endpoints", self.endpoints.is_some()),
+            ("fps", self.fps.is_some() && !self.animated()),
+        ];
+        let apply = self.mode.settings();
+        let wrong = |(setting, given): &(&str, bool)| match *setting {
+            // It applies to an animation, which there need not be.
+            "fps" => *given,
+            setting => *given && !apply.contains(&setting),
+        };
+        let mode = self.mode.name();
+        given
+            .into_iter()
+            .filter(wrong)
+            .map(|(setting, _)| {
+                let message = format!("`{setting}` does not apply to `mode: {mode}`");
+                Fault::at(setting, message)
+            })
+            .collect()
+    }
+}
