@@ -11,7 +11,7 @@ use crate::rng::Stream;
 ///
 /// From `xavier` on a rule is for the weights of convolutions and linear layers; biases are 0 then, and the
 /// factors of normalisations 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Init {
     /// `PyTorch`'s DCGAN tutorial: convolutions N(0, 0.02), batch norm scale N(1, 0.02), the rest as `pytorch`.
@@ -22,10 +22,12 @@ pub enum Init {
     /// He et al. 2015 as torchvision's residual networks use it: convolutions N(0, √(2/fan-out)), the rest as
     /// `pytorch`.
     Kaiming,
-    /// Glorot & Bengio 2010: uniform in ±√(6/(fan-in + fan-out)).
+    /// Glorot & Bengio 2010: uniform in ±√(6/(fan-in + fan-out)). Keras's default.
     Xavier,
     /// Glorot & Bengio 2010 with normal numbers: N(0, √(2/(fan-in + fan-out))).
     XavierNormal,
+    /// Normal numbers of this standard deviation, whatever the shape: `normal: 0.02`.
+    Normal(f64),
     /// He et al. 2015, for ReLU: N(0, √(2/fan-in)).
     He,
     /// He et al. 2015 with uniform numbers: in ±√(6/fan-in).
@@ -99,6 +101,7 @@ impl Init {
             }
             Self::Xavier => uniform((6.0 / both).sqrt(), count, stream),
             Self::XavierNormal => normal(0.0, (2.0 / both).sqrt(), count, stream),
+            Self::Normal(deviation) => normal(0.0, deviation, count, stream),
             Self::He => normal(0.0, (2.0 / fan_in).sqrt(), count, stream),
             Self::HeUniform => uniform((6.0 / fan_in).sqrt(), count, stream),
             Self::Orthogonal => {

@@ -56,7 +56,7 @@ impl Finish<'_> {
     }
 
     /// What becomes of `x` (N, C, …).
-    pub(super) fn apply(self, x: &Value) -> Result<Value> {
+    pub fn apply(self, x: &Value) -> Result<Value> {
         let channels = x.tensor().dim(1)?;
         self.check(channels)?;
         let (bias, activation) = match self {

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
 use super::bias::Finish;
-use super::dispatch::{by_type, has_kernel};
+use super::dispatch::{by_type, elements, has_kernel};
 use super::gemm::{Matrix, product};
 use super::real::Real;
 use crate::autograd::Value;
@@ -24,6 +24,28 @@ impl Value {
             })?;
             let for_b = back.with_kept(1, a.as_ref(), |a| {
                 a.transpose(0, 1)?.matmul(back.gradient())
+            })?;
+            Ok(vec![for_a, for_b])
+        }))
+    }
+}
+
+impl Value {
+    /// The products of B pairs of matrices: (B, M, K) and (B, K, N) give (B, M, N).
+    pub fn batch_matmul(&self, other: &Self) -> Result<Self> {
+        let (a, b) = (self.tensor().contiguous()?, other.tensor().contiguous()?);
+        let products = if has_kernel(&a) {
+            a.apply_op2_no_bwd(&b, &BatchProduct)?
+        } else {
+            a.matmul(&b)?
+        };
+        let (a, b) = (self.kept_for(other), other.kept_for(self));
+        Ok(Self::record(products, &[self, other], move |back| {
+            let for_a = back.with_kept(0, b.as_ref(), |b| {
+                back.gradient().batch_matmul(&b.transpose(1, 2)?)
+            })?;
+            let for_b = back.with_kept(1, a.as_ref(), |a| {
+                a.transpose(1, 2)?.batch_matmul(back.gradient())
             })?;
             Ok(vec![for_a, for_b])
         }))
@@ -66,6 +88,38 @@ impl CustomOp2 for MatrixProduct {
         by_type!(self.name(), a, T => {
             let product = product::<T>(matrix(a, a_layout)?, matrix(b, b_layout)?);
             Ok((T::to_cpu_storage_owned(product), (m, n).into()))
+        })
+    }
+}
+
+struct BatchProduct;
+
+impl CustomOp2 for BatchProduct {
+    fn name(&self) -> &'static str {
+        "batch-matmul"
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        a_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (batch, m, k) = a_layout.shape().dims3()?;
+        let (others, depth, n) = b_layout.shape().dims3()?;
+        if batch != others || k != depth || k == 0 {
+            candle_core::bail!(
+                "batch-matmul: ({batch}, {m}, {k}) and ({others}, {depth}, {n}) do not fit"
+            );
+        }
+        by_type!(self.name(), a, T => {
+            let (a, b): (&[T], &[T]) = (elements(a, a_layout)?, elements(b, b_layout)?);
+            let mut products = Vec::with_capacity(batch * m * n);
+            for (a, b) in a.chunks_exact(m * k).zip(b.chunks_exact(k * n)) {
+                products.extend(product::<T>(Matrix::new(a, m, k), Matrix::new(b, k, n)));
+            }
+            Ok((T::to_cpu_storage_owned(products), (batch, m, n).into()))
         })
     }
 }

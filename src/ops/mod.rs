@@ -22,12 +22,14 @@ mod gemm;
 mod linear;
 mod loss;
 pub mod math;
+mod modulate;
 mod norm;
 mod pixel_shuffle;
 mod pool;
 mod real;
 mod reduce;
 mod shape;
+mod smooth;
 mod softmax;
 mod spectral;
 mod sum;
@@ -44,6 +46,7 @@ pub use exp::exp;
 pub use gemm::{InstructionSet, with_instruction_set};
 pub use linear::linear;
 pub use loss::{bce_with_logits, cross_entropy, l1, mse};
+pub use modulate::scale_channels;
 pub use norm::{
     BatchStats, Scaling, batch_norm_eval, batch_norm_train, group_norm, instance_norm, layer_norm,
 };
@@ -51,6 +54,7 @@ pub use pixel_shuffle::{pixel_shuffle, pixel_unshuffle};
 pub use pool::{
     adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d,
 };
+pub use smooth::{elu, gelu, silu, softplus};
 pub use softmax::{log_softmax, softmax};
 pub use spectral::{Singular, spectral_norm};
 pub use upsample::{upsample_bilinear2d, upsample_nearest2d};

@@ -1,12 +1,15 @@
 //! Networks as data.
 
 mod conditional;
+mod forms;
+mod golden;
 mod init;
 mod language;
 mod network;
 mod presets;
 mod saved;
 mod shapes;
+mod taken;
 
 use retake::model::{Dims, ModelSpec};
 

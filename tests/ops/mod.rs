@@ -10,6 +10,7 @@ mod math;
 mod norm;
 mod penalties;
 mod random;
+mod style;
 mod threads;
 mod values;
 

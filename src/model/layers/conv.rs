@@ -109,7 +109,7 @@ impl Layer for Conv {
             equalised: self.equalised,
             outputs_second: false,
         };
-        let weight = Weight::declare(&shape, role, fan_in, form, builder)?;
+        let weight = Weight::declare("weight", &shape, role, fan_in, form, builder)?;
         let bias = form.bias(self.bias, out, fan_in, builder)?;
         let conv = ops::Conv {
             stride: self.stride.tuple(),

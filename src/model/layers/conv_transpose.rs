@@ -7,9 +7,9 @@ use super::activation::absorb;
 use super::conv::{check_groups, one, one_group};
 use super::linear::yes;
 use super::weight::{Equalised, Form, SpectralNorm, Switch, Weight, switch};
-use super::window::image;
+use super::window::{image, transposed};
 use crate::autograd::Value;
-use crate::model::build::{Builder, Built, Forward, Layer, Slot, text};
+use crate::model::build::{Builder, Built, Forward, Layer, Slot};
 use crate::model::dims::Dim;
 use crate::model::error::{ModelError, ShapeError};
 use crate::model::init::Role;
@@ -80,41 +80,8 @@ impl Layer for ConvTranspose {
             ..
         } = *self;
         let (padding, extra) = padding.cut(kernel, stride, extra);
-        let too_much = |extra: usize, stride: usize| extra > 0 && extra >= stride;
-        if too_much(extra.height, stride.height) || too_much(extra.width, stride.width) {
-            return Err(builder.misfit(format_args!(
-                "has an output padding of ({}, {}), which must be less than its stride ({}, {})",
-                extra.height, extra.width, stride.height, stride.width
-            )));
-        }
-        let side = |input: usize, kernel: usize, stride: usize, cut: usize, extra: usize| {
-            let full = (input - 1)
-                .checked_mul(stride)?
-                .checked_add(kernel + extra)?;
-            full.checked_sub(cut).filter(|side| *side > 0)
-        };
-        let sides = (
-            side(
-                height,
-                kernel.height,
-                stride.height,
-                padding.top + padding.bottom,
-                extra.height,
-            ),
-            side(
-                width,
-                kernel.width,
-                stride.width,
-                padding.left + padding.right,
-                extra.width,
-            ),
-        );
-        let (Some(out_height), Some(out_width)) = sides else {
-            return Err(builder.misfit(format_args!(
-                "cuts away more by padding than it makes of its input {}",
-                text(input)
-            )));
-        };
+        let input = [channels, height, width];
+        let (out_height, out_width) = transposed(input, kernel, stride, padding, extra, builder)?;
         let area = kernel.height * kernel.width;
         let shape = [channels, out / self.groups, kernel.height, kernel.width];
         // PyTorch counts fans by the weight's own order of dimensions, which is the other way round here.
@@ -130,7 +97,7 @@ impl Layer for ConvTranspose {
         };
         // What a run-time scale counts is what one number of the output is a sum of.
         let summed = channels / self.groups * area;
-        let weight = Weight::declare(&shape, role, summed, form, builder)?;
+        let weight = Weight::declare("weight", &shape, role, summed, form, builder)?;
         let bias = form.bias(self.bias, out, fan_in, builder)?;
         let conv = ops::Conv {
             stride: stride.tuple(),

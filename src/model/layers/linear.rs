@@ -68,7 +68,7 @@ impl Layer for Linear {
             equalised: self.equalised,
             outputs_second: false,
         };
-        let weight = Weight::declare(&[out, features], role, features, form, builder)?;
+        let weight = Weight::declare("weight", &[out, features], role, features, form, builder)?;
         let bias = form.bias(self.bias, out, features, builder)?;
         Ok(Built::new(
             vec![out],

@@ -4,7 +4,9 @@
 //! none (`relu`), or a list of layers (a block). A new layer is one file here and one line in the list.
 
 mod activation;
+mod adain;
 mod adaptive_pool;
+mod affine;
 mod batch_norm;
 mod concat;
 mod conv;
@@ -13,12 +15,17 @@ mod dropout;
 mod expand;
 mod head;
 mod linear;
+mod minibatch_stddev;
+mod modulated_conv;
+mod pixel_norm;
 mod pixel_shuffle;
 mod pool;
 mod projection;
 mod reshape;
 mod residual;
 mod sample_norm;
+mod self_attention;
+mod smooth;
 mod tap;
 mod upsample;
 mod weight;
@@ -36,6 +43,7 @@ use super::build::{Builder, Built, Layer};
 use super::error::{ShapeError, nearest};
 
 pub use activation::{LeakyRelu, Relu, Sigmoid, Tanh};
+pub use adain::Adain;
 pub use adaptive_pool::{AdaptiveAvgPool, AdaptiveMaxPool};
 pub use batch_norm::BatchNorm;
 pub use concat::Concat;
@@ -45,12 +53,17 @@ pub use dropout::Dropout;
 pub use expand::Expand;
 pub use head::Head;
 pub use linear::Linear;
+pub use minibatch_stddev::MinibatchStddev;
+pub use modulated_conv::ModulatedConv;
+pub use pixel_norm::PixelNorm;
 pub use pixel_shuffle::PixelShuffle;
 pub use pool::{AvgPool, GlobalAvgPool, MaxPool};
 pub use projection::Projection;
 pub use reshape::{Flatten, Reshape};
 pub use residual::Residual;
 pub use sample_norm::{GroupNorm, InstanceNorm, LayerNorm};
+pub use self_attention::SelfAttention;
+pub use smooth::{Elu, Gelu, Silu, Softplus};
 pub use tap::Tap;
 pub use upsample::{Upsample, UpsampleMode};
 pub use weight::{Equalised, SpectralNorm, Switch};
@@ -117,14 +130,23 @@ layers! {
     "linear" => Linear,
     "conv" => Conv,
     "conv-transpose" => ConvTranspose,
+    "modulated-conv" => ModulatedConv,
+    "self-attention" => SelfAttention,
     "batch-norm" => BatchNorm,
     "instance-norm" => InstanceNorm,
     "group-norm" => GroupNorm,
     "layer-norm" => LayerNorm,
+    "adain" => Adain,
+    "pixel-norm" => PixelNorm,
+    "minibatch-stddev" => MinibatchStddev,
     "relu" => Relu,
     "leaky-relu" => LeakyRelu,
     "tanh" => Tanh,
     "sigmoid" => Sigmoid,
+    "elu" => Elu,
+    "gelu" => Gelu,
+    "silu" => Silu,
+    "softplus" => Softplus,
     "dropout" => Dropout,
     "max-pool" => MaxPool,
     "avg-pool" => AvgPool,

@@ -55,7 +55,7 @@ impl Layer for Projection {
             spectral_norm: self.spectral_norm,
             ..Form::default()
         };
-        let weight = Weight::declare(&[features, length], role, length, form, builder)?;
+        let weight = Weight::declare("weight", &[features, length], role, length, form, builder)?;
         let (layers, output) = builder.nested("layers", &self.layers, input.to_vec())?;
         if output != [1] {
             return Err(builder.misfit(format_args!(

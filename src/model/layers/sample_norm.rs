@@ -111,7 +111,7 @@ impl Layer for LayerNorm {
 }
 
 /// A number normalised by itself is 0, whatever it was.
-fn more_than_one(
+pub(super) fn more_than_one(
     together: usize,
     input: &[usize],
     builder: &Builder<'_>,

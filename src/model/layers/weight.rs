@@ -126,8 +126,9 @@ struct Spectral {
 }
 
 impl Weight {
-    /// Declares the tensor `weight` of the layer being built, of which `summed` numbers meet in one of the output.
+    /// Declares the tensor `name` of the layer being built, of which `summed` numbers meet in one of the output.
     pub fn declare(
+        name: &str,
         shape: &[usize],
         role: Role,
         summed: usize,
@@ -141,7 +142,7 @@ impl Weight {
             Some(Equalised { gain }) => (Role::Unit, Some(gain / (summed as f64).sqrt())),
             None => (role, None),
         };
-        let slot = builder.parameter("weight", shape, role)?;
+        let slot = builder.parameter(name, shape, role)?;
         let spectral = match form.spectral_norm {
             Some(SpectralNorm { iterations, eps })
                 if iterations == 0 || !(eps.is_finite() && eps >= 0.0) =>
@@ -154,8 +155,8 @@ impl Weight {
                 let rows = shape[usize::from(form.outputs_second)];
                 let columns = shape.iter().product::<usize>() / rows;
                 Some(Spectral {
-                    u: builder.buffer("weight_u", &[rows], Role::Direction)?,
-                    v: builder.buffer("weight_v", &[columns], Role::Direction)?,
+                    u: builder.buffer(&format!("{name}_u"), &[rows], Role::Direction)?,
+                    v: builder.buffer(&format!("{name}_v"), &[columns], Role::Direction)?,
                     settings,
                     outputs_second: form.outputs_second,
                 })

@@ -43,6 +43,56 @@ pub(super) fn slide(
     ))
 }
 
+/// The height and width of what a transposed convolution gives.
+pub(super) fn transposed(
+    input: [usize; 3],
+    kernel: Pair,
+    stride: Pair,
+    padding: Sides,
+    extra: Extra,
+    builder: &Builder<'_>,
+) -> Result<(usize, usize), ShapeError> {
+    let too_much = |extra: usize, stride: usize| extra > 0 && extra >= stride;
+    if too_much(extra.height, stride.height) || too_much(extra.width, stride.width) {
+        return Err(builder.misfit(format_args!(
+            "has an output padding of ({}, {}), which must be less than its stride ({}, {})",
+            extra.height, extra.width, stride.height, stride.width
+        )));
+    }
+    let side = |input: usize, kernel: usize, stride: usize, cut: usize| {
+        let full = (input - 1).checked_mul(stride)?.checked_add(kernel)?;
+        full.checked_sub(cut).filter(|side| *side > 0)
+    };
+    let [_, height, width] = input;
+    let Sides {
+        top,
+        bottom,
+        left,
+        right,
+    } = padding;
+    let sides = (
+        side(
+            height,
+            kernel.height + extra.height,
+            stride.height,
+            top + bottom,
+        ),
+        side(
+            width,
+            kernel.width + extra.width,
+            stride.width,
+            left + right,
+        ),
+    );
+    let (Some(height), Some(width)) = sides else {
+        return Err(builder.misfit(format_args!(
+            "cuts away more by padding than it makes of its input {}",
+            text(&input)
+        )));
+    };
+    Ok((height, width))
+}
+
 impl Padding {
     /// What a convolution over `input` adds.
     pub(super) fn around(self, input: [usize; 3], kernel: Pair, stride: Pair) -> Sides {
