@@ -6,6 +6,7 @@ mod network;
 mod presets;
 mod saved;
 mod shapes;
+mod weights;
 
 use retake::model::{Dims, ModelSpec};
 
