@@ -383,11 +383,90 @@ fn evaluate_says_what_is_wrong_before_anything_runs() {
 }
 
 #[test]
+fn draws_give_mean_deviation_and_best_and_each_draw_is_remembered() {
+    let bench = bench(1, Status::Ok);
+    let of = |draws: u64| {
+        let config = json!({"metrics": ["diversity", "accuracy"], "samples": 20, "draws": draws});
+        metrics(&evaluate(config).run(&bench.ctx(7)).unwrap())
+    };
+    let one = of(1);
+    assert_eq!(bench.memo.len(), 2);
+    let three = of(3);
+    // The first draw is what one draw is.
+    assert_eq!(bench.memo.len(), 6);
+    let names: Vec<&str> = three.rows.iter().map(|row| row.metric.as_str()).collect();
+    let expected = [
+        "diversity-judge",
+        "diversity-judge-sd",
+        "diversity-judge-top",
+        "accuracy",
+        "accuracy-sd",
+        "accuracy-top",
+    ];
+    assert_eq!(names, expected);
+    assert!(!three.rows[0].comparable(&one.rows[0]));
+    // Three values with this mean, deviation and largest, of which one is known.
+    let (mean, sd, top) = (
+        three.rows[0].value,
+        three.rows[1].value,
+        three.rows[2].value,
+    );
+    let known = one.rows[0].value;
+    let middle = 3.0 * mean - known - top;
+    let squares: f64 = [known, middle, top]
+        .iter()
+        .map(|x| (x - mean).powi(2))
+        .sum();
+    assert!(known < top && middle <= top, "{known} {middle} {top}");
+    assert!((sd - (squares / 2.0).sqrt()).abs() < 1e-9, "{sd}");
+    assert!(sd > 0.0);
+}
+
+#[test]
+fn prompts_are_what_the_judge_looks_for() {
+    let mut bench = bench(1, Status::Ok);
+    let folder = bench.folder.path().to_owned();
+    // A judge that knows nothing but says `a`, `b`, `c` in the order of its biases is enough to count.
+    let file = folder.join("test.json");
+    std::fs::write(&file, r#"[["a", "b", "c"], ["c", "b", "a"], []]"#).unwrap();
+    bench.add(
+        "prompts",
+        name("", &[]),
+        Status::Ok,
+        &[("file", Format::File, &file)],
+    );
+    bench.inputs.remove("reference");
+    let config = evaluate(json!({"metrics": ["accuracy", "rank", "diversity"]}));
+    let measured = metrics(&config.run(&bench.ctx(7)).unwrap());
+    // All three of three are always found, and there is an image a prompt.
+    assert_eq!((measured.rows[0].value, measured.rows[0].samples), (1.0, 3));
+    let prompts = bench.inputs["prompts"].nodes[0].artifact().digest;
+    assert_eq!(measured.rows[0].reference, Some(prompts));
+    assert!(measured.rows[1].value >= 1.0 && measured.rows[2].value > 0.0);
+
+    std::fs::write(&file, r#"[["a"], ["d"]]"#).unwrap();
+    bench.inputs.get_mut("prompts").unwrap().nodes[0]
+        .outputs
+        .get_mut("file")
+        .unwrap()
+        .digest = retake::hash::Digest::of_bytes(b"another");
+    let refused = config.run(&bench.ctx(7)).unwrap_err().to_string();
+    assert!(refused.contains("prompt 2: unknown class `d`"), "{refused}");
+}
+
+#[test]
 fn settings_have_one_spelling() {
     let settings = |with: Value| serde_json::to_value(evaluate(with)).unwrap();
     assert_eq!(
         settings(json!({"metrics": ["fid"]})),
-        settings(json!({"metrics": ["fid-judge"], "checkpoints": "last", "samples": 1000}))
+        settings(
+            json!({"metrics": ["fid-judge"], "checkpoints": "last", "samples": 1000, "draws": 1, "average": true})
+        )
+    );
+    assert_eq!(
+        settings(json!({"metrics": ["fid"]})),
+        json!({"metrics": ["fid-judge"], "checkpoints": "last", "samples": 1000}),
+        "what is new is not in the keys of settings without it"
     );
 }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use retake::metric::accuracy::TopK;
+use retake::metric::diversity::{effective_rank, mean_distance};
 use retake::metric::frechet::frechet_distance;
 use retake::metric::stats::Moments;
 use retake::metric::{Direction, Metric, MetricError, MetricRow, best};
@@ -193,6 +194,76 @@ fn accuracy_breaks_ties_by_class_and_refuses_what_has_no_answer() {
     );
 }
 
+#[test]
+fn equal_images_have_no_diversity_and_rank_one() {
+    let equal = [0.3_f32, -1.7, 5.0].repeat(50);
+    assert_eq!(mean_distance(&equal, 3).unwrap(), 0.0);
+    assert_eq!(effective_rank(&moments(&equal, 3)).unwrap(), 1.0);
+}
+
+#[test]
+fn two_clusters_are_as_diverse_as_the_pairs_across_them() {
+    // 3 images at one point, 5 at another, 10 apart: 15 of 28 pairs lie across.
+    let points = [[1.0_f32, 2.0]; 3].into_iter().chain([[7.0, 10.0]; 5]);
+    let features: Vec<f32> = points.flatten().collect();
+    close(
+        mean_distance(&features, 2).unwrap(),
+        10.0 * 15.0 / 28.0,
+        1e-12,
+    );
+    close(effective_rank(&moments(&features, 2)).unwrap(), 1.0, 1e-6);
+}
+
+#[test]
+fn features_that_spread_alike_in_all_directions_have_full_rank() {
+    // Corners of a cross: equal variance along each axis, no covariance.
+    let width = 6;
+    let cross =
+        |axis: usize, sign: f32| (0..width).map(move |at| if at == axis { sign } else { 0.0 });
+    let features: Vec<f32> = (0..width)
+        .flat_map(|axis| cross(axis, 1.0).chain(cross(axis, -1.0)))
+        .collect();
+    close(
+        effective_rank(&moments(&features, width)).unwrap(),
+        6.0,
+        1e-9,
+    );
+    // Each point has one at distance 2, and 10 at √2.
+    let expected = (2.0 + 10.0 * 2.0_f64.sqrt()) / 11.0;
+    close(mean_distance(&features, width).unwrap(), expected, 1e-12);
+    // Eigenvalues 4 : 1 have the entropy of (0.8, 0.2).
+    let ellipse = [2.0, 0.0, -2.0, 0.0, 0.0, 1.0, 0.0, -1.0];
+    let entropy = -(0.8 * 0.8_f64.ln() + 0.2 * 0.2_f64.ln());
+    close(
+        effective_rank(&moments(&ellipse, 2)).unwrap(),
+        entropy.exp(),
+        1e-12,
+    );
+}
+
+#[test]
+fn diversity_is_that_of_the_first_images_at_any_number_of_threads() {
+    let many = features(3000, 4, 9);
+    let few = mean_distance(&many[..2048 * 4], 4).unwrap();
+    assert_eq!(mean_distance(&many, 4).unwrap(), few);
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        assert_eq!(pool.install(|| mean_distance(&many, 4).unwrap()), few);
+    }
+    assert_eq!(mean_distance(&[1.0, 2.0], 2), Err(MetricError::TooFew(1)));
+    assert!(matches!(
+        mean_distance(&[1.0], 2),
+        Err(MetricError::Ragged { .. })
+    ));
+    assert_eq!(
+        effective_rank(&moments(&[1.0, 2.0], 2)),
+        Err(MetricError::TooFew(1))
+    );
+}
+
 fn row(metric: Metric, epoch: u64, value: f64) -> MetricRow {
     MetricRow {
         metric: metric.name().to_owned(),
@@ -235,6 +306,8 @@ fn rows_of_different_sample_counts_or_judges_do_not_compare() {
 fn fid_is_a_short_form_of_the_name_that_says_what_it_is() {
     let metric: Metric = serde_json::from_str("\"fid\"").unwrap();
     assert_eq!(serde_json::to_string(&metric).unwrap(), "\"fid-judge\"");
+    let diversity: Vec<Metric> = serde_json::from_str("[\"diversity\", \"rank\"]").unwrap();
+    assert_eq!(diversity, [Metric::DiversityJudge, Metric::RankJudge]);
     let schema = serde_json::to_string(&schemars::schema_for!(Metric)).unwrap();
     assert!(
         schema.contains("\"fid\"") && schema.contains("\"fid-judge\""),

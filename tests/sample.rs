@@ -25,7 +25,7 @@ const MAPPED: &str = "
 networks:
   mapping:
     inputs: {z: [latent]}
-    layers: [linear: {out: latent}, leaky-relu: {slope: 0.2}, linear: {out: latent}]
+    layers: [linear: {out: latent}, tanh, linear: {out: latent}]
   generator:
     inputs: {w: [latent]}
     start: w
@@ -82,7 +82,7 @@ fn frames(bytes: &[u8]) -> Vec<(RgbImage, u16)> {
 }
 
 fn refusal(result: Result<RgbImage, StageError>) -> String {
-    result.unwrap_err().to_string()
+    result.map(drop).unwrap_err().to_string()
 }
 
 /// z of a sample of seed 7.
@@ -278,6 +278,7 @@ fn prompts_give_one_image_each_and_unknown_classes_are_named() {
     let other = bench.folder.path().join("other.json");
     std::fs::write(&other, r#"[["red cube"]]"#).unwrap();
     let outputs: [(&str, Format, &Path); 1] = [("file", Format::File, &other)];
+    bench.inputs.remove("prompts");
     bench.add("prompts", name("", &[]), Status::Ok, &outputs);
     let refused = refusal(grid(&bench, &sample(json!({"columns": 5}))));
     assert!(
@@ -379,11 +380,32 @@ fn sample_says_which_settings_do_not_go_together() {
         )
         .is_empty()
     );
-    insta::assert_debug_snapshot!(messages(json!({"space": "w", "fps": 3}), &["model"]), @"");
+    insta::assert_debug_snapshot!(messages(json!({"space": "w", "fps": 3}), &["model"]), @r#"
+    [
+        "`space` does not apply to `mode: grid`",
+        "`fps` does not apply to `mode: grid`",
+    ]
+    "#);
     insta::assert_debug_snapshot!(
-        messages(json!({"mode": "interpolate", "frames": 1, "endpoints": [4], "fps": 51, "columns": 1, "condition": []}), &["data"]), @"");
+        messages(json!({"mode": "interpolate", "frames": 1, "endpoints": [4], "fps": 51, "columns": 1, "condition": []}), &["data"]), @r#"
+    [
+        "`interpolate` needs a model",
+        "a strip has at least two columns",
+        "no class is named",
+        "1 frames: the range is 2 to 2000",
+        "1 endpoints: at least 2 are needed, 2000 at most",
+        "51 frames a second: the range is 1 to 50",
+    ]
+    "#);
     insta::assert_debug_snapshot!(
-        messages(json!({"mode": "reconstruct", "checkpoints": [0, 2, 2], "condition": ["a"]}), &["model"]), @"");
+        messages(json!({"mode": "reconstruct", "checkpoints": [0, 2, 2], "condition": ["a"]}), &["model"]), @r#"
+    [
+        "`condition` does not apply to `mode: reconstruct`",
+        "`reconstruct` needs images to reconstruct",
+        "epoch 0: epochs count from 1, each is named once",
+        "epoch 2: epochs count from 1, each is named once",
+    ]
+    "#);
 }
 
 #[test]

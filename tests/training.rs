@@ -304,6 +304,75 @@ fn adding_a_metric_computes_that_metric_and_trains_nothing() {
 }
 
 #[test]
+fn a_network_is_copied_out_under_the_names_of_other_code() {
+    let project = Project::new(TINY);
+    project.run(&["run", "pipeline.yaml", "gan"]);
+    project.write(
+        "names.json",
+        r#"{"main.0": "layers.1", "main.1": "layers.3"}"#,
+    );
+    let get = |network: &str| {
+        project.retake(&[
+            "get",
+            "pipeline.yaml",
+            "gan:model",
+            "out.safetensors",
+            "--network",
+            network,
+            "--names",
+            "names.json",
+        ])
+    };
+    let unknown = get("painter");
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert!(
+        unknown.err.contains("it has discriminator, generator"),
+        "{unknown:?}"
+    );
+    let got = get("generator");
+    assert_eq!(got.code, Some(0), "{got:?}");
+    let bytes = std::fs::read(project.path("out.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names = tensors.names();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "layers.5.bias",
+            "layers.5.weight",
+            "main.0.bias",
+            "main.0.weight",
+            "main.1.bias",
+            "main.1.running_mean",
+            "main.1.running_var",
+            "main.1.weight"
+        ]
+    );
+}
+
+#[test]
+fn animations_are_drawn_from_checkpoints_and_shown_by_reports() {
+    let text = TINY.replace(
+        "  report:\n    kind: report\n    inputs: {scores: scores, runs: gan, samples: grid}",
+        "  film: {kind: sample, inputs: {model: gan, data: small}, with: {mode: checkpoints, images: 4}}\n  \
+         walk: {kind: sample, inputs: {model: gan}, with: {mode: interpolate, frames: 3, classes: each}}\n  \
+         report:\n    kind: report\n    inputs: {scores: scores, runs: gan, samples: grid, film: film, walk: walk}",
+    );
+    assert_ne!(text, TINY);
+    let project = Project::new(&text);
+    project.run(&["run", "pipeline.yaml"]);
+    let report = project.read("report/report.md");
+    let gifs = report.matches(".gif)").count();
+    assert_eq!(gifs, 2, "{report}");
+    let plan = project.run(&["run", "pipeline.yaml"]);
+    assert!(plan.ran().is_empty(), "{:?}", plan.ran());
+    let longer = project.run(&["run", "pipeline.yaml", "film", "--set", "epochs=3"]);
+    assert_eq!(longer.ran(), ["gan", "film"]);
+    let gif = project.retake(&["get", "pipeline.yaml", "film:animation", "film.gif"]);
+    assert_eq!(gif.code, Some(0), "{gif:?}");
+}
+
+#[test]
 fn show_prints_a_row_for_every_metric_and_checkpoint() {
     let project = Project::new(TINY);
     project.run(&[]);

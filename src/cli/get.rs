@@ -1,10 +1,13 @@
 //! `retake get`: copy an artifact out of the store
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::common::{CliError, Exit, PipelineArgs, display, say};
 use crate::data::export::export_folder;
 use crate::data::pack::Pack;
+use crate::device::cpu;
+use crate::model::SavedModel;
+use crate::model::weights::{NameMap, export};
 use crate::run::survey::survey;
 use crate::stage::Format;
 
@@ -20,6 +23,12 @@ pub struct Args {
     /// The form to copy it in
     #[arg(long = "as", value_name = "FORM")]
     form: Option<Form>,
+    /// Of a model: the tensors of this network alone, as plain safetensors that PyTorch users can load
+    #[arg(long, value_name = "NAME", conflicts_with = "form")]
+    network: Option<String>,
+    /// A JSON object with names in the file for names in the network, as in `{"0": "layers.0"}`
+    #[arg(long, value_name = "FILE", requires = "network")]
+    names: Option<PathBuf>,
 }
 
 /// Another form for an artifact.
@@ -74,7 +83,10 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
                 node.name
             ))
         })?;
-    if args.form == Some(Form::Folder) && artifact.format == Format::Data {
+    if let Some(network) = &args.network {
+        let path = opened.store.path(artifact).map_err(CliError::failed)?;
+        export_network(args, network, &path)?;
+    } else if args.form == Some(Form::Folder) && artifact.format == Format::Data {
         let path = opened.store.path(artifact).map_err(CliError::failed)?;
         let pack = Pack::open(&path).map_err(CliError::failed)?;
         export_folder(&pack, &args.dest).map_err(CliError::failed)?;
@@ -91,6 +103,29 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     }
     say(&format!("wrote     {}", display(&args.dest)));
     Ok(Exit::Done)
+}
+
+/// Writes one network of the model at `path`.
+fn export_network(args: &Args, network: &str, path: &Path) -> Result<(), CliError> {
+    let names = match &args.names {
+        Some(file) => {
+            let bad = |error: &dyn std::fmt::Display| {
+                CliError::bad(format!("{}: {error}", file.display()))
+            };
+            let text = std::fs::read(file).map_err(|error| bad(&error))?;
+            serde_json::from_slice(&text).map_err(|error| bad(&error))?
+        }
+        None => NameMap::default(),
+    };
+    let model = SavedModel::load(path, &cpu().device).map_err(CliError::failed)?;
+    let known: Vec<&str> = model.networks.keys().map(String::as_str).collect();
+    let found = model.networks.get(network).ok_or_else(|| {
+        CliError::bad(format!(
+            "the model has no network `{network}`: it has {}",
+            known.join(", ")
+        ))
+    })?;
+    export(found, &args.dest, &names).map_err(CliError::failed)
 }
 
 /// Splits `gan[loss=bce]:history`; a colon within brackets is part of an axis value.

@@ -14,6 +14,18 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Puts rows of one metric together, metrics in the order of their first rows.
+    pub fn group(&mut self) {
+        let mut names: Vec<String> = Vec::new();
+        for row in &self.rows {
+            if !names.contains(&row.metric) {
+                names.push(row.metric.clone());
+            }
+        }
+        let place = |row: &MetricRow| names.iter().position(|name| *name == row.metric);
+        self.rows.sort_by_key(place);
+    }
+
     /// A JSON array, one row a line.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
         let rows = self

@@ -1,10 +1,12 @@
 //! Measures of generated images, over features and scores that a network has already given.
 //!
-//! features → [`stats::Moments`] → [`frechet::frechet_distance`]; scores → [`accuracy::TopK`]. Nothing here knows
+//! features → [`stats::Moments`] → [`frechet::frechet_distance`]; scores → [`accuracy::TopK`];
+//! features → [`diversity`]. Nothing here knows
 //! networks, files or stages. [`Metric`] is THE list; [`MetricRow`] is one measured value with everything
 //! that a reader needs to judge whether it may be compared with another.
 
 pub mod accuracy;
+pub mod diversity;
 pub mod document;
 pub mod frechet;
 pub mod stats;
@@ -30,23 +32,46 @@ pub enum Metric {
     /// How often the judge finds what the condition asked for: the share of right labels among its
     /// top k, with k the number of labels asked for. With one label per image, plain accuracy.
     Accuracy,
+    /// Mean distance between the features that a judge sees in two images: how different images are from each other.
+    /// A generator that collapses to few images loses it. `diversity` is a short form of the name.
+    #[serde(alias = "diversity")]
+    DiversityJudge,
+    /// Effective rank of the covariance of a judge's features: in how many directions images differ. `rank` is a short
+    /// form of the name.
+    #[serde(alias = "rank")]
+    RankJudge,
 }
 
-/// Lets the schema take `fid`, which serde's alias does not tell it.
+/// Lets the schema take short forms, which serde's aliases do not tell it.
 fn short_form(schema: &mut Schema) {
     if let Some(variants) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
-        variants.push(
-            json!({"type": "string", "const": "fid", "description": "Short for `fid-judge`."}),
-        );
+        for (short, name) in [
+            ("fid", "fid-judge"),
+            ("diversity", "diversity-judge"),
+            ("rank", "rank-judge"),
+        ] {
+            let description = format!("Short for `{name}`.");
+            variants.push(json!({"type": "string", "const": short, "description": description}));
+        }
     }
 }
 
 impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::FidJudge,
+        Self::Accuracy,
+        Self::DiversityJudge,
+        Self::RankJudge,
+    ];
+
     /// Its name in YAML, tables and keys.
     pub const fn name(self) -> &'static str {
         match self {
             Self::FidJudge => "fid-judge",
             Self::Accuracy => "accuracy",
+            Self::DiversityJudge => "diversity-judge",
+            Self::RankJudge => "rank-judge",
         }
     }
 
@@ -54,7 +79,15 @@ impl Metric {
     pub const fn direction(self) -> Direction {
         match self {
             Self::FidJudge => Direction::Lower,
-            Self::Accuracy => Direction::Higher,
+            Self::Accuracy | Self::DiversityJudge | Self::RankJudge => Direction::Higher,
+        }
+    }
+
+    /// The fewest images it can be computed on.
+    pub const fn least(self) -> u64 {
+        match self {
+            Self::Accuracy => 1,
+            Self::FidJudge | Self::DiversityJudge | Self::RankJudge => 2,
         }
     }
 
@@ -63,6 +96,12 @@ impl Metric {
         match self {
             Self::FidJudge => "frechet distance, f64, N-1, uint8 images, judge features/1",
             Self::Accuracy => "micro top-k recall, uint8 images, judge logits/1",
+            Self::DiversityJudge => {
+                "mean pairwise euclidean distance, f64, first 2048 at most, uint8 images, judge features/1"
+            }
+            Self::RankJudge => {
+                "effective rank of the covariance, f64, N-1, uint8 images, judge features/1"
+            }
         }
     }
 }

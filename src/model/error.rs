@@ -116,6 +116,16 @@ pub enum ModelError {
         /// what is wrong with it
         reason: String,
     },
+    /// Weights of another network.
+    #[error("network `{network}` and the weights in `{}` do not fit: {}", path.display(), faults.join("; "))]
+    Weights {
+        /// the file
+        path: PathBuf,
+        /// the network's name
+        network: String,
+        /// tensors that are missing, superfluous or of another shape
+        faults: Vec<String>,
+    },
     /// A layer's computation failed.
     #[error("layer {path}: {source}")]
     Layer {

@@ -23,6 +23,7 @@ mod reference;
 mod saved;
 mod size;
 mod spec;
+pub mod weights;
 
 pub use dims::{Dim, Dims, Symbol};
 pub use error::{ModelError, ShapeError};

@@ -146,7 +146,16 @@ fn read_header(path: &Path, bytes: &[u8]) -> Result<ModelHeader, ModelError> {
     serde_json::from_str(text).map_err(|error| damaged(path, format_args!("its header: {error}")))
 }
 
-fn damaged(path: &Path, reason: impl std::fmt::Display) -> ModelError {
+/// Whether `bytes` are a model that [`SavedModel::save`] wrote.
+pub(super) fn is_saved(bytes: &[u8]) -> bool {
+    let metadata = SafeTensors::read_metadata(bytes);
+    metadata.is_ok_and(|(_, metadata)| {
+        let entries = metadata.metadata().as_ref();
+        entries.is_some_and(|entries| entries.contains_key(HEADER))
+    })
+}
+
+pub(super) fn damaged(path: &Path, reason: impl std::fmt::Display) -> ModelError {
     ModelError::Damaged {
         path: path.to_owned(),
         reason: reason.to_string(),

@@ -16,6 +16,7 @@ mod activation;
 mod arithmetic;
 mod bias;
 mod conv;
+mod diff_augment;
 mod dispatch;
 mod exp;
 mod gemm;
@@ -41,6 +42,7 @@ mod workspace;
 pub use activation::{Activation, leaky_relu, relu, sigmoid, tanh};
 pub use bias::Finish;
 pub use conv::{Conv, Padding, conv_transpose2d, conv2d};
+pub use diff_augment::{Draw, Policy, diff_augment};
 pub use exp::exp;
 #[doc(hidden)]
 pub use gemm::{InstructionSet, with_instruction_set};

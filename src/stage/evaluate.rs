@@ -4,6 +4,8 @@
 //! another metric computes what is new and nothing else. The images of one checkpoint are drawn once for all
 //! metrics that are missing.
 
+mod rows;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -11,14 +13,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::checkpoint::{self, Checkpoint, Checkpoints, Named};
+use super::generate::Noise;
 use super::measure::{Measurer, Subject};
 use super::{
     DataSchema, Fault, Format, InputNode, InputSchemas, InputSpec, Kind, Memo, NewPart, Outcome,
-    OutputSpec, Product, StageCtx, StageError,
+    OutputSpec, StageCtx, StageError,
 };
 use crate::hash::Digest;
+use crate::metric::Metric;
 use crate::metric::document::Metrics;
-use crate::metric::{Metric, MetricRow, best};
+use rows::{About, outcome};
 
 /// Settings of an evaluate stage.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -29,9 +33,38 @@ pub struct EvaluateConfig {
     /// Which checkpoints of `model`: `last`, `all`, or a list of epochs.
     #[serde(default)]
     pub checkpoints: Checkpoints,
-    /// How many images to generate; of an input `data`, how many of its first images to take.
+    /// How many images to generate, with an input `prompts` one a prompt instead; of an input `data`, how many of its
+    /// first images to take.
     #[serde(default = "default_samples")]
     pub samples: u64,
+    /// How many times to generate the images, each time from other noise: the mean is the metric's value, and its
+    /// standard deviation and the best are given beside it as `NAME-sd` and `NAME-top`.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub draws: u64,
+    /// Whether to draw with the moving average of the generator, where the model has one.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub average: bool,
+}
+
+/// More draws than this are a slip.
+const MOST_DRAWS: u64 = 1000;
+
+fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_one(value: &u64) -> bool {
+    *value == 1
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 fn default_samples() -> u64 {
@@ -59,11 +92,11 @@ impl Target<'_> {
         }
     }
 
-    fn subject(&self, seed: u64) -> Subject<'_> {
+    fn subject(&self, noise: Noise) -> Subject<'_> {
         match self {
             Self::Checkpoint(checkpoint) => Subject::Generated {
                 model: &checkpoint.path,
-                seed,
+                noise,
             },
             Self::Data(node) => Subject::Real(node.path()),
         }
@@ -80,6 +113,7 @@ impl Kind for EvaluateConfig {
             checkpoint::input(&[Format::Data]),
             InputSpec::optional("data", &[Format::Data]),
             InputSpec::optional("reference", &[Format::Data]),
+            InputSpec::optional("prompts", &[Format::File, Format::Json]),
         ]
     }
 
@@ -110,7 +144,8 @@ impl Kind for EvaluateConfig {
                 .help("give it one of the inputs `model` and `data`"),
             );
         }
-        if !has("reference") && (has("model") || self.metrics.contains(&Metric::FidJudge)) {
+        let told = has("model") && !has("prompts");
+        if !has("reference") && (told || self.metrics.contains(&Metric::FidJudge)) {
             faults.push(
                 Fault::at("metrics", "there is no input `reference` to compare with")
                     .help("name the data that the model was trained on, as in `inputs: {reference: scaled}`"),
@@ -140,15 +175,16 @@ impl Kind for EvaluateConfig {
     fn run(&self, ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
         let targets = self.targets(ctx)?;
         let mut measurer = None;
-        for (place, target) in targets.iter().enumerate() {
+        let drawn = |target| (0..self.draws_of(target)).map(move |draw| (target, draw));
+        let units: Vec<(&Target<'_>, u64)> = targets.iter().flat_map(drawn).collect();
+        for (place, (target, draw)) in units.iter().copied().enumerate() {
             let missing: Vec<Metric> = self
                 .metrics
                 .iter()
                 .copied()
                 .filter(|metric| {
-                    ctx.memo
-                        .get(&self.unit(ctx, target, *metric), &[])
-                        .is_none()
+                    let unit = self.unit(ctx, target, *metric, draw);
+                    ctx.memo.get(&unit, &[]).is_none()
                 })
                 .collect();
             if missing.is_empty() {
@@ -156,10 +192,12 @@ impl Kind for EvaluateConfig {
             }
             let measurer = match &mut measurer {
                 Some(measurer) => measurer,
-                none => none.insert(Measurer::new(ctx, self.samples)?),
+                none => none.insert(Measurer::new(ctx, self.samples, self.average)?),
             };
-            let done = (place as u64, targets.len() as u64);
-            let values = measurer.measure(&target.subject(ctx.seed), &missing, done)?;
+            let done = (place as u64, units.len() as u64);
+            let seed = ctx.seed;
+            let subject = target.subject(Noise { seed, draw });
+            let values = measurer.measure(&subject, &missing, done)?;
             for (metric, (value, samples)) in missing.iter().zip(values) {
                 // As text: it reads back to the same bits, which JSON numbers need not.
                 let values = Map::from_iter([
@@ -170,11 +208,15 @@ impl Kind for EvaluateConfig {
                     values,
                     objects: BTreeMap::new(),
                 };
-                ctx.memo.put(&self.unit(ctx, target, *metric), part)?;
+                ctx.memo.put(&self.unit(ctx, target, *metric, draw), part)?;
                 let epoch = target
                     .epoch()
                     .map_or_else(String::new, |e| format!(" of epoch {e}"));
-                (ctx.log)(&format!("{}{epoch}: {value}", metric.name()));
+                let draw = match draw {
+                    0 => String::new(),
+                    draw => format!(", draw {draw}"),
+                };
+                (ctx.log)(&format!("{}{epoch}{draw}: {value}", metric.name()));
             }
         }
         self.assemble(ctx, &targets, ctx.memo)?.ok_or_else(|| {
@@ -187,8 +229,9 @@ impl EvaluateConfig {
     fn check_values(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.metrics.is_empty() {
+            let names = Metric::ALL.map(Metric::name).join(", ");
             faults.push(
-                Fault::at("metrics", "nothing to compute").help("name one of fid-judge, accuracy"),
+                Fault::at("metrics", "nothing to compute").help(format!("name one of {names}")),
             );
         }
         for (index, metric) in self.metrics.iter().enumerate() {
@@ -200,11 +243,12 @@ impl EvaluateConfig {
                 ));
             }
         }
-        let least = if self.metrics.contains(&Metric::FidJudge) {
-            2
-        } else {
-            1
-        };
+        let least = self
+            .metrics
+            .iter()
+            .map(|metric| metric.least())
+            .max()
+            .unwrap_or(1);
         if self.samples < least {
             faults.push(Fault::at(
                 "samples",
@@ -213,6 +257,10 @@ impl EvaluateConfig {
                     self.samples
                 ),
             ));
+        }
+        if !(1..=MOST_DRAWS).contains(&self.draws) {
+            let message = format!("{} draws: the range is 1 to {MOST_DRAWS}", self.draws);
+            faults.push(Fault::at("draws", message));
         }
         faults.extend(self.checkpoints.faults());
         faults
@@ -229,13 +277,21 @@ impl EvaluateConfig {
         Ok(found.into_iter().map(Target::Checkpoint).collect())
     }
 
+    /// How often a target's images are made; real images are what they are.
+    fn draws_of(&self, target: &Target<'_>) -> u64 {
+        match target {
+            Target::Checkpoint(_) => self.draws,
+            Target::Data(_) => 1,
+        }
+    }
+
     /// Names one unit of work by everything its value depends on.
-    fn unit(&self, ctx: &StageCtx<'_>, target: &Target<'_>, metric: Metric) -> Digest {
+    fn unit(&self, ctx: &StageCtx<'_>, target: &Target<'_>, metric: Metric, draw: u64) -> Digest {
         let seed = match target {
             Target::Checkpoint(_) => Some(ctx.seed),
             Target::Data(_) => None,
         };
-        Digest::of_value(&json!({
+        let mut facts = json!({
             "unit": "evaluate",
             "version": Self::VERSION,
             "protocol": metric.protocol(),
@@ -246,7 +302,18 @@ impl EvaluateConfig {
             "samples": self.samples,
             "seed": seed,
             "device": ctx.compute.class,
-        }))
+        });
+        // What is not always there is named only where it is: units without it keep their names.
+        if draw > 0 {
+            facts["draw"] = json!(draw);
+        }
+        if !self.average {
+            facts["average"] = json!(false);
+        }
+        if let Some(prompts) = digest(ctx, "prompts") {
+            facts["prompts"] = json!(prompts);
+        }
+        Digest::of_value(&facts)
     }
 
     /// The outputs, if every unit is stored.
@@ -257,35 +324,45 @@ impl EvaluateConfig {
         memo: &dyn Memo,
     ) -> Result<Option<Outcome>, StageError> {
         let mut metrics = Metrics::default();
-        for metric in &self.metrics {
+        for metric in self.metrics.iter().copied() {
             for target in targets {
-                let Some(part) = memo.get(&self.unit(ctx, target, *metric), &[]) else {
-                    return Ok(None);
-                };
-                let value = part.values.get("value").and_then(Value::as_str);
-                let (Some(value), Some(samples)) = (
-                    value.and_then(|value| value.parse().ok()),
-                    part.values.get("samples").and_then(Value::as_u64),
-                ) else {
+                let draws = 0..self.draws_of(target);
+                let stored = draws.map(|draw| {
+                    let part = memo.get(&self.unit(ctx, target, metric, draw), &[])?;
+                    let value = part.values.get("value").and_then(Value::as_str)?;
+                    let samples = part.values.get("samples").and_then(Value::as_u64)?;
+                    Some((value.parse().ok()?, samples))
+                });
+                let Some(stored) = stored.collect::<Option<Vec<(f64, u64)>>>() else {
                     return Ok(None);
                 };
                 let reference = match (metric, target) {
                     (Metric::Accuracy, Target::Data(_)) => Some(target.digest()),
+                    (_, Target::Checkpoint(_)) if metric != Metric::FidJudge => {
+                        // What the images were told to show.
+                        digest(ctx, "prompts").or(digest(ctx, "reference"))
+                    }
                     _ => digest(ctx, "reference"),
                 };
-                metrics.rows.push(MetricRow {
-                    metric: metric.name().to_owned(),
+                let about = About {
+                    metric,
                     epoch: target.epoch(),
-                    value,
-                    direction: metric.direction(),
-                    samples,
+                    samples: stored.first().map_or(0, |(_, samples)| *samples),
                     extractor: digest(ctx, "judge"),
                     reference,
-                    protocol: protocol(*metric, target),
-                });
+                    protocol: protocol(metric, target),
+                };
+                let values: Vec<f64> = stored.into_iter().map(|(value, _)| value).collect();
+                metrics.rows.extend(about.rows(&values));
             }
         }
-        outcome(&metrics, self).map(Some)
+        // Rows of one metric stand together, whatever the number of draws.
+        metrics.group();
+        outcome(
+            &metrics,
+            self.checkpoints != Checkpoints::Named(Named::Last),
+        )
+        .map(Some)
     }
 }
 
@@ -295,34 +372,6 @@ fn protocol(metric: Metric, target: &Target<'_>) -> String {
         Target::Checkpoint(_) => metric.protocol().to_owned(),
         Target::Data(_) => format!("{}; real images", metric.protocol()),
     }
-}
-
-fn outcome(metrics: &Metrics, config: &EvaluateConfig) -> Result<Outcome, StageError> {
-    let failed = |error: &dyn std::fmt::Display| StageError::Failed(error.to_string());
-    let json = metrics.to_json().map_err(|error| failed(&error))?;
-    let csv = metrics.to_csv().map_err(|error| failed(&error))?;
-    let mut scalars = BTreeMap::new();
-    for metric in &config.metrics {
-        let rows = || metrics.of(metric.name());
-        scalars.extend(rows().last().map(|row| (row.metric.clone(), row.value)));
-        if config.checkpoints != Checkpoints::Named(Named::Last)
-            && let Some(row) = best(rows())
-        {
-            scalars.insert(format!("{}.best", row.metric), row.value);
-            let epoch = row
-                .epoch
-                .map(|epoch| (format!("{}.best_epoch", row.metric), epoch as f64));
-            scalars.extend(epoch);
-        }
-    }
-    Ok(Outcome {
-        outputs: BTreeMap::from([
-            ("metrics".to_owned(), Product::Bytes(json)),
-            ("table".to_owned(), Product::Bytes(csv)),
-        ]),
-        scalars,
-        ..Outcome::default()
-    })
 }
 
 fn digest(ctx: &StageCtx<'_>, input: &str) -> Option<Digest> {

@@ -11,6 +11,8 @@ pub struct Judge {
     network: Network,
     /// length of its scores
     pub classes: usize,
+    /// their names, in order
+    pub class_names: Vec<String>,
     device: Device,
 }
 
@@ -44,6 +46,7 @@ impl Judge {
         Ok(Self {
             network,
             classes: model.header.dims.classes,
+            class_names: model.header.classes,
             device: device.clone(),
         })
     }

@@ -10,8 +10,10 @@ use super::judge::{Judge, Verdict};
 use super::{Format, InputNode, NewPart, Product, Progress, StageCtx, StageError};
 use crate::data::batch::Batch;
 use crate::data::pack::Pack;
+use crate::data::prompts::read_prompts;
 use crate::hash::Digest;
 use crate::metric::accuracy::TopK;
+use crate::metric::diversity::{MOST, effective_rank, mean_distance};
 use crate::metric::frechet::frechet_distance;
 use crate::metric::stats::Moments;
 use crate::metric::{Metric, MetricError};
@@ -22,8 +24,8 @@ pub enum Subject<'a> {
     Generated {
         /// the model's file
         model: &'a Path,
-        /// of the noise
-        seed: u64,
+        /// what they are drawn from
+        noise: Noise,
     },
     /// the first images of a pack
     Real(&'a Path),
@@ -34,9 +36,20 @@ pub struct Measurer<'a> {
     ctx: &'a StageCtx<'a>,
     judge: Judge,
     samples: u64,
+    /// whether the moving average of a generator draws, where there is one
+    average: bool,
+    /// conditions of generated images, one row an image, in place of the reference's labels
+    prompts: Option<Vec<Vec<f32>>>,
     reference: Option<(&'a InputNode, Pack)>,
     /// moments of the reference's features, once they are needed
     moments: Option<Moments>,
+}
+
+/// What a set of metrics needs besides the moments of features.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wants {
+    labels: bool,
+    features: bool,
 }
 
 /// What is gathered over the images of one subject.
@@ -44,21 +57,27 @@ pub struct Measurer<'a> {
 struct Tally {
     moments: Option<Moments>,
     accuracy: TopK,
+    /// the first features, where they are compared with each other
+    features: Vec<f32>,
     count: u64,
 }
 
 impl<'a> Measurer<'a> {
-    /// Loads judge and reference of `ctx`.
-    pub fn new(ctx: &'a StageCtx<'a>, samples: u64) -> Result<Self, StageError> {
+    /// Loads judge, reference and prompts of `ctx`.
+    pub fn new(ctx: &'a StageCtx<'a>, samples: u64, average: bool) -> Result<Self, StageError> {
         let judge = Judge::load(ctx.input("judge")?, &ctx.compute.device)?;
         let reference = match ctx.optional("reference") {
             Some(node) => Some((node, Pack::open(node.path()).map_err(failed)?)),
             None => None,
         };
+        let prompts = ctx.optional("prompts");
+        let prompts = prompts.map(|node| read_prompts(node.path(), &judge.class_names));
         Ok(Self {
             ctx,
             judge,
             samples,
+            average,
+            prompts: prompts.transpose()?,
             reference,
             moments: None,
         })
@@ -72,70 +91,105 @@ impl<'a> Measurer<'a> {
         metrics: &[Metric],
         place: (u64, u64),
     ) -> Result<Vec<(f64, u64)>, StageError> {
-        let labelled = metrics.contains(&Metric::Accuracy);
+        let wants = Wants {
+            labels: metrics.contains(&Metric::Accuracy),
+            features: metrics.contains(&Metric::DiversityJudge),
+        };
         let tally = match subject {
-            Subject::Generated { model, seed } => self.generated(model, *seed, labelled, place)?,
+            Subject::Generated { model, noise } => self.generated(model, *noise, wants, place)?,
             Subject::Real(path) => {
                 let pack = Pack::open(path).map_err(failed)?;
-                self.real(&pack, self.samples, labelled, place)?
+                self.real(&pack, self.samples, wants, place)?
             }
         };
         metrics
             .iter()
             .map(|metric| {
-                let value = match metric {
-                    Metric::Accuracy => tally.accuracy.value().map_err(failed)?,
-                    Metric::FidJudge => self.distance(tally.moments.as_ref())?,
-                };
-                Ok((value, tally.count))
+                let too_few = || failed(MetricError::TooFew(0));
+                let moments = || tally.moments.as_ref().ok_or_else(too_few);
+                Ok(match metric {
+                    Metric::Accuracy => (tally.accuracy.value().map_err(failed)?, tally.count),
+                    Metric::FidJudge => (self.distance(moments()?)?, tally.count),
+                    Metric::RankJudge => (effective_rank(moments()?).map_err(failed)?, tally.count),
+                    Metric::DiversityJudge => {
+                        let dimensions = moments()?.dimensions();
+                        let value = mean_distance(&tally.features, dimensions).map_err(failed)?;
+                        (value, tally.count.min(MOST as u64))
+                    }
+                })
             })
             .collect()
     }
 
-    /// Draws and judges images whose conditions are the labels of the reference, in turn.
+    /// Draws and judges images whose conditions are the prompts, or the labels of the reference in turn.
     fn generated(
         &self,
         model: &Path,
-        seed: u64,
-        labelled: bool,
+        noise: Noise,
+        wants: Wants,
         place: (u64, u64),
     ) -> Result<Tally, StageError> {
-        let generator = Generator::load(model, &self.ctx.compute.device, true)?;
-        let (_, reference) = self.reference()?;
-        let classes = reference.schema().classes.len();
-        if generator.conditional() && generator.classes() != classes {
-            return Err(StageError::Failed(format!(
-                "the generator takes {} classes, the reference has {classes}",
-                generator.classes()
-            )));
-        }
-        if labelled && !generator.conditional() {
+        let generator = Generator::load(model, &self.ctx.compute.device, self.average)?;
+        let classes = self.classes(&generator)?;
+        if wants.labels && !generator.conditional() {
             return Err(StageError::Failed(
                 "`accuracy` needs a conditional generator: this one is not told what to draw \
                  (leave `accuracy` out of `metrics`)"
                     .to_owned(),
             ));
         }
-        let label = |k: u64, row: &mut [f32]| {
-            reference.label_vector((k % reference.len() as u64) as usize, row);
+        let reference = match &self.prompts {
+            Some(_) => None,
+            None => Some(&self.reference()?.1),
         };
+        let label = |k: u64, row: &mut [f32]| match (&self.prompts, reference) {
+            (Some(prompts), _) => {
+                row.copy_from_slice(&prompts[(k % prompts.len() as u64) as usize]);
+            }
+            (None, Some(pack)) => pack.label_vector((k % pack.len() as u64) as usize, row),
+            (None, None) => {}
+        };
+        let prompts = self.prompts.as_ref().map(|prompts| prompts.len() as u64);
+        let samples = prompts.unwrap_or(self.samples);
         let mut tally = Tally::default();
-        for first in (0..self.samples).step_by(BATCH) {
+        for first in (0..samples).step_by(BATCH) {
             self.ctx.check_cancelled()?;
-            let n = BATCH.min((self.samples - first) as usize);
-            let drawn = generator.draw(Noise::first(seed), first, n, &label)?;
+            let n = BATCH.min((samples - first) as usize);
+            let drawn = generator.draw(noise, first, n, &label)?;
             let verdict = self.judge.look(drawn.normalised(), drawn.shape)?;
             let mut labels = Vec::new();
-            if labelled {
+            if wants.labels {
                 labels = vec![0.0; n * classes];
                 for (k, row) in (first..).zip(labels.chunks_exact_mut(classes)) {
                     label(k, row);
                 }
             }
-            self.add(&mut tally, &verdict, &labels)?;
-            self.progress(place, first + n as u64, self.samples);
+            self.add(&mut tally, &verdict, &labels, wants)?;
+            self.progress(place, first + n as u64, samples);
         }
         Ok(tally)
+    }
+
+    /// How many classes a condition has; an error where the generator's are not those.
+    fn classes(&self, generator: &Generator) -> Result<usize, StageError> {
+        if self.prompts.is_none() {
+            let classes = self.reference()?.1.schema().classes.len();
+            if generator.conditional() && generator.classes() != classes {
+                return Err(StageError::Failed(format!(
+                    "the generator takes {} classes, the reference has {classes}",
+                    generator.classes()
+                )));
+            }
+            return Ok(classes);
+        }
+        if generator.conditional() && generator.class_names() != self.judge.class_names {
+            return Err(StageError::Failed(format!(
+                "the generator's classes ({}) are not the judge's ({})",
+                generator.class_names().join(", "),
+                self.judge.class_names.join(", ")
+            )));
+        }
+        Ok(self.judge.classes)
     }
 
     /// Judges the first `samples` images of `pack` as they are.
@@ -143,7 +197,7 @@ impl<'a> Measurer<'a> {
         &self,
         pack: &Pack,
         samples: u64,
-        labelled: bool,
+        wants: Wants,
         place: (u64, u64),
     ) -> Result<Tally, StageError> {
         let count = (pack.len() as u64).min(samples);
@@ -155,23 +209,34 @@ impl<'a> Measurer<'a> {
             let batch = Batch::of(pack, &indices).map_err(failed)?;
             let (_, channels, height, width) = batch.shape;
             let verdict = self.judge.look(batch.images, (channels, height, width))?;
-            let labels = if labelled { &batch.labels[..] } else { &[] };
-            if labelled && labels.is_empty() {
+            let labels = if wants.labels { &batch.labels[..] } else { &[] };
+            if wants.labels && labels.is_empty() {
                 return Err(failed(MetricError::NoLabels));
             }
-            self.add(&mut tally, &verdict, labels)?;
+            self.add(&mut tally, &verdict, labels, wants)?;
             self.progress(place, last, count);
         }
         Ok(tally)
     }
 
-    fn add(&self, tally: &mut Tally, verdict: &Verdict, labels: &[f32]) -> Result<(), StageError> {
+    fn add(
+        &self,
+        tally: &mut Tally,
+        verdict: &Verdict,
+        labels: &[f32],
+        wants: Wants,
+    ) -> Result<(), StageError> {
         let dimensions = verdict.dimensions;
         let moments = tally
             .moments
             .get_or_insert_with(|| Moments::new(dimensions));
         moments.extend(&verdict.features).map_err(failed)?;
         tally.count = moments.count();
+        if wants.features {
+            let room = (MOST * dimensions).saturating_sub(tally.features.len());
+            let taken = verdict.features.len().min(room);
+            tally.features.extend(&verdict.features[..taken]);
+        }
         if !labels.is_empty() {
             let classes = self.judge.classes;
             tally
@@ -182,8 +247,7 @@ impl<'a> Measurer<'a> {
         Ok(())
     }
 
-    fn distance(&mut self, moments: Option<&Moments>) -> Result<f64, StageError> {
-        let moments = moments.ok_or_else(|| failed(MetricError::TooFew(0)))?;
+    fn distance(&mut self, moments: &Moments) -> Result<f64, StageError> {
         if self.moments.is_none() {
             self.moments = Some(self.reference_moments()?);
         }
@@ -210,7 +274,7 @@ impl<'a> Measurer<'a> {
             let bytes = std::fs::read(&path).map_err(|error| StageError::io(&path, error))?;
             return Moments::from_bytes(&bytes).map_err(failed);
         }
-        let tally = self.real(pack, u64::MAX, false, (0, 1))?;
+        let tally = self.real(pack, u64::MAX, Wants::default(), (0, 1))?;
         let moments = tally
             .moments
             .ok_or_else(|| failed(MetricError::TooFew(0)))?;

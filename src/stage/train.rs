@@ -38,6 +38,7 @@ impl Kind for TrainConfig {
         vec![
             InputSpec::required("data", &[Format::Data, Format::Recipe]),
             InputSpec::optional("validation", &[Format::Data]),
+            InputSpec::optional("init", &[Format::Model, Format::File]),
         ]
     }
 
@@ -73,7 +74,13 @@ impl Kind for TrainConfig {
 
     fn check(&self, inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
         let data = inputs.get("data").cloned().unwrap_or_default();
-        let faults = check::faults(self, &data);
+        let mut faults = check::faults(self, &data);
+        if !self.weights.is_empty() && !inputs.contains_key("init") {
+            let fault = Fault::at("weights", "there is no input `init` to take weights from");
+            faults.push(fault.help(
+                "name a file or a train stage, as in `inputs: {init: \"file:weights.pth\"}`",
+            ));
+        }
         if faults.is_empty() {
             Ok(data)
         } else {

@@ -10,6 +10,7 @@ mod presets;
 mod saved;
 mod shapes;
 mod taken;
+mod weights;
 
 use retake::model::{Dims, ModelSpec};
 

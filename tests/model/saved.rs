@@ -2,6 +2,7 @@ use std::path::Path;
 
 use candle_core::Device;
 use indexmap::IndexMap;
+use retake::model::weights::{NameMap, load_into};
 use retake::model::{Init, Inputs, Mode, ModelError, ModelHeader, ModelSpec, Network, SavedModel};
 
 use super::dims;
@@ -106,4 +107,24 @@ fn damaged_files_are_errors() {
         .err()
         .expect("missing");
     assert!(matches!(gone, ModelError::Io { .. }), "{gone}");
+}
+
+#[test]
+fn a_network_takes_the_weights_of_its_namesake_in_a_saved_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model");
+    let saved = model(["generator", "discriminator"]);
+    saved.save(&path).expect("saved");
+    let spec = &saved.header.spec.networks["generator"];
+    let device = Device::Cpu;
+    let other = Network::new("generator", spec, &dims(32), Init::Dcgan, 5, &device).expect("one");
+    let weights = |network: &Network| {
+        let weight = network.parameters()[0].value.tensor().flatten_all();
+        weight
+            .and_then(|tensor| tensor.to_vec1::<f32>())
+            .expect("f32")
+    };
+    assert_ne!(weights(&other), weights(&saved.networks["generator"]));
+    load_into(&other, &path, &NameMap::default()).expect("it fits");
+    assert_eq!(weights(&other), weights(&saved.networks["generator"]));
 }

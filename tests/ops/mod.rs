@@ -3,6 +3,7 @@
 
 mod conv;
 mod derivatives;
+mod diff_augment;
 mod fallback;
 mod golden;
 mod instruction_sets;

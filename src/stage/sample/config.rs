@@ -209,7 +209,7 @@ impl SampleConfig {
     /// Fills in defaults, so that leaving a setting out and writing its default give one key.
     pub fn fill_in(&mut self) {
         match self.mode {
-            Mode::Grid => {}
+            Mode::Grid | Mode::Reconstruct => {}
             Mode::Interpolate => {
                 self.space.get_or_insert_default();
                 self.path.get_or_insert_default();
@@ -220,7 +220,6 @@ impl SampleConfig {
                 self.checkpoints
                     .get_or_insert(Checkpoints::Named(Named::All));
             }
-            Mode::Reconstruct => {}
         }
         if self.animated() {
             self.fps = Some(self.rate());

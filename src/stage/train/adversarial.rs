@@ -7,6 +7,7 @@ use serde_json::Number;
 use super::brief::{Brief, Main, count, float};
 use super::config::TrainConfig;
 use crate::loss::{AuxiliaryLoss, Steepness};
+use crate::ops::Policy;
 use crate::stage::Fault;
 use crate::train::{
     Auxiliary, Average, ClipScope, CriticSteps, LabelNoise, Penalty, Points, WarmUp, WeightClip,
@@ -194,6 +195,28 @@ pub enum AuxiliaryOn {
     /// and generated ones
     #[serde(rename = "real+fake")]
     RealAndFake,
+}
+
+/// An entry of `diff_augment:`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiffAugment {
+    /// brightness, saturation and contrast
+    Color,
+    /// moved by up to an eighth of each side
+    Translation,
+    /// a square of half of each side blanked out
+    Cutout,
+}
+
+impl DiffAugment {
+    pub(super) const fn policy(self) -> Policy {
+        match self {
+            Self::Color => Policy::Color,
+            Self::Translation => Policy::Translation,
+            Self::Cutout => Policy::Cutout,
+        }
+    }
 }
 
 /// `adversarial_weight:`, weights of the adversarial terms in the losses.

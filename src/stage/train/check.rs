@@ -132,6 +132,12 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
         let inner = other.constants.faults(other.optimiser).into_iter();
         faults.extend(inner.map(|fault| fault.below(&path)));
     }
+    for network in config.weights.keys() {
+        if !networks.contains(&network.as_str()) {
+            let path = format!("weights.{network}");
+            faults.push(Fault::at(&path, untrained(config.task, network)));
+        }
+    }
     if let Some(schedules) = &config.schedule {
         faults.extend(schedules.faults(&networks));
     }
@@ -170,7 +176,7 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
 }
 
 /// Settings of one task: name, whether it is there, and whose it is.
-fn extras(config: &TrainConfig) -> [(&'static str, bool, TaskName); 13] {
+fn extras(config: &TrainConfig) -> [(&'static str, bool, TaskName); 14] {
     use TaskName::{Gan, Vae};
     [
         ("gradient_penalty", config.gradient_penalty.is_some(), Gan),
@@ -186,6 +192,7 @@ fn extras(config: &TrainConfig) -> [(&'static str, bool, TaskName); 13] {
             config.adversarial_weight.is_some(),
             Gan,
         ),
+        ("diff_augment", !config.diff_augment.is_empty(), Gan),
         ("fresh_noise", config.fresh_noise, Gan),
         ("ema", config.ema.is_some(), Gan),
         ("beta", config.beta.is_some(), Vae),

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
 use super::adversarial::{
-    AdversarialWeight, AuxiliarySettings, AverageSettings, CriticStepsSettings, Divergence,
-    GradientPenalty, LabelSettings, WeightClipSettings, ZeroPenalty,
+    AdversarialWeight, AuxiliarySettings, AverageSettings, CriticStepsSettings, DiffAugment,
+    Divergence, GradientPenalty, LabelSettings, WeightClipSettings, ZeroPenalty,
 };
 use super::brief::{Brief, Main};
 use super::optimiser::{Constants, OptimiserName, OtherOptimiser};
 use super::schedule::Schedules;
 use crate::loss::{GanLoss, Reconstruction};
+use crate::model::weights::NameMap;
 use crate::model::{Init, ModelRef};
 use crate::train::{GradientClip, Schedule, Training};
 
@@ -57,6 +58,9 @@ pub struct TrainConfig {
     /// weights of the adversarial terms
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adversarial_weight: Option<Brief<AdversarialWeight>>,
+    /// how all images that the discriminator is shown are augmented
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub diff_augment: Vec<DiffAugment>,
     /// whether the generator's step makes images of its own
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub fresh_noise: bool,
@@ -98,6 +102,10 @@ pub struct TrainConfig {
     pub gradient_clip: Option<ClipSettings>,
     /// what parameters start from
     pub init: Init,
+    /// how the tensors of the input `init` and of networks belong together, by network; all networks by equal
+    /// names if none is named
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, NameMap>,
     /// length of the noise vector z; of generators only
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latent: Option<usize>,
@@ -323,6 +331,10 @@ struct Written {
     auxiliary: Option<AuxiliarySettings>,
     /// Weights of the adversarial terms in the losses of a GAN: a number, or one a network. Default 1.
     adversarial_weight: Option<Brief<AdversarialWeight>>,
+    /// How all images that a GAN's discriminator is shown are augmented, real and generated ones, in ways that the
+    /// generator can learn through (Zhao et al. 2020). Default: not at all.
+    #[serde(default)]
+    diff_augment: Vec<DiffAugment>,
     /// Whether a GAN's generator makes images of its own for its step, rather than learn from those that the
     /// discriminator has just seen. Default false.
     #[serde(default)]
@@ -378,6 +390,10 @@ struct Written {
     gradient_clip: Option<ClipSettings>,
     /// What parameters start from. Default `dcgan` for a GAN, `pytorch` for a VAE, `kaiming` for a classifier.
     init: Option<Init>,
+    /// Networks that start from the input `init`, and how its tensors belong to theirs: `{generator: exact}`, `order`,
+    /// or a mapping from its names to the network's. Default: all networks, by equal names.
+    #[serde(default)]
+    weights: BTreeMap<String, NameMap>,
     /// Length of the noise vector z, at least 1; of GANs and VAEs. Default 100.
     latent: Option<usize>,
     /// Number format of the computation. Default `f32`.
@@ -511,6 +527,7 @@ impl From<Written> for TrainConfig {
             adversarial_weight: written
                 .adversarial_weight
                 .filter(|weight| **weight != AdversarialWeight::default()),
+            diff_augment: written.diff_augment,
             fresh_noise: written.fresh_noise,
             ema: written.ema,
             beta: written.beta.or(defaults.vae.map(|(beta, _)| beta)),
@@ -533,6 +550,7 @@ impl From<Written> for TrainConfig {
             schedule: schedule.map(|schedule| schedule.filled(written.epochs)),
             gradient_clip: written.gradient_clip,
             init: written.init.unwrap_or(defaults.init),
+            weights: written.weights,
             latent: written.latent.or(defaults.latent),
             precision: written.precision,
         }

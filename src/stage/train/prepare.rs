@@ -9,8 +9,9 @@ use super::brief::Brief;
 use super::config::{LossName, ReductionName, TaskName, TrainConfig};
 use crate::data::{LabelKind, Pack, Source};
 use crate::loss::{ClassifierLoss, Reduction};
+use crate::model::weights::{NameMap, load_into};
 use crate::model::{Dims, ModelHeader, Network, SavedModel};
-use crate::stage::{StageCtx, StageError};
+use crate::stage::{StageCtx, StageError, Status};
 use crate::train::{
     AVERAGE, Classifier, CriticSteps, Gan, LabelNoise, Learner, Points, Task, TrainError, Vae,
 };
@@ -95,6 +96,11 @@ fn gan(
             .map(|auxiliary| auxiliary.auxiliary(data.schema().classes.len())),
         weight_clip: config.weight_clip.as_ref().map(|clip| clip.weight_clip()),
         average: config.ema.as_ref().map(|average| average.average()),
+        augment: config
+            .diff_augment
+            .iter()
+            .map(|augment| augment.policy())
+            .collect(),
         fresh_noise: config.fresh_noise,
         validation,
         batch_size: config.batch_size,
@@ -186,6 +192,7 @@ pub(super) fn learner(
             }
         }
     }
+    start_from_init(config, ctx, &networks)?;
     let names = config.task.all_networks().into_iter();
     let training = names.map(|name| (name.to_owned(), config.training(name)));
     let model = SavedModel {
@@ -199,4 +206,31 @@ pub(super) fn learner(
         },
     };
     Ok(Learner::new(model, training.collect(), device)?)
+}
+
+/// Sets the networks that `config` names, or all, to the weights of the input `init`, and their averages too.
+fn start_from_init(
+    config: &TrainConfig,
+    ctx: &StageCtx<'_>,
+    networks: &IndexMap<String, Network>,
+) -> Result<(), StageError> {
+    let Some(node) = ctx.optional("init") else {
+        return Ok(());
+    };
+    if let Status::Diverged { epoch, .. } = node.status {
+        return Err(StageError::Failed(format!(
+            "the training of {}, which this one starts from, diverged in epoch {epoch}",
+            node.node
+        )));
+    }
+    let exact = NameMap::default();
+    for network in networks.values() {
+        let names = match config.weights.get(network.name()) {
+            Some(names) => names,
+            None if config.weights.is_empty() => &exact,
+            None => continue,
+        };
+        load_into(network, node.path(), names).map_err(TrainError::from)?;
+    }
+    Ok(())
 }

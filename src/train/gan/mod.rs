@@ -27,6 +27,7 @@ use crate::autograd::Value;
 use crate::data::{Batch, Source};
 use crate::loss::{AuxiliaryLoss, GanLoss};
 use crate::model::{Network, Parameter};
+use crate::ops::Policy;
 use round::{Draw, Output, Parameters, Purpose, Round};
 
 const GENERATOR: &str = "generator";
@@ -72,6 +73,8 @@ pub struct Gan {
     pub weight_clip: Option<WeightClip>,
     /// how the averages of generator and mapping follow, where the model holds such
     pub average: Option<Average>,
+    /// how all images that the discriminator is shown are augmented, in ways that can be differentiated
+    pub augment: Vec<Policy>,
     /// whether the generator's step makes images of its own rather than those that the discriminator has seen
     pub fresh_noise: bool,
     /// seeds the noise z, sample k of the run being the stream ("z-train", k), where between real and
@@ -134,6 +137,7 @@ impl Gan {
             auxiliary: None,
             weight_clip: None,
             average: None,
+            augment: Vec::new(),
             fresh_noise: false,
             seed,
             validation: None,

@@ -10,6 +10,7 @@ use crate::autograd::Value;
 use crate::data::Batch;
 use crate::loss::slope_penalty;
 use crate::model::{Inputs, Mode, Network};
+use crate::ops::{Draw as Draws, diff_augment};
 use crate::rng::Stream;
 use crate::train::error::TrainError;
 use crate::train::learner::Learner;
@@ -115,12 +116,25 @@ impl<'a> Round<'a> {
         number: u64,
         parameters: Parameters,
     ) -> Result<Output, TrainError> {
-        self.pass(
-            discriminator,
-            &[("image", image.clone())],
-            number,
-            parameters,
-        )
+        let image = self.augmented(image, number)?;
+        self.pass(discriminator, &[("image", image)], number, parameters)
+    }
+
+    /// `image` as the discriminator is shown it in training.
+    fn augmented(&self, image: &Value, number: u64) -> Result<Value, TrainError> {
+        let policy = &self.task.augment;
+        if policy.is_empty() || self.purpose == Purpose::Validate {
+            return Ok(image.clone());
+        }
+        let purpose = format!("diff-augment/{number}");
+        let draws: Vec<Draws> = (self.first..)
+            .take(self.samples)
+            .map(|sample| {
+                let mut stream = Stream::new(self.task.seed, &purpose, sample);
+                Draws::new(|| stream.unit())
+            })
+            .collect();
+        Ok(diff_augment(image, &draws, policy)?)
     }
 
     /// The output of `network`, for those of the inputs `given` that it takes, and the condition.
