@@ -108,7 +108,7 @@ impl LabelSettings {
         let mut faults = Vec::new();
         for (path, span) in [("real", self.real), ("fake", self.fake)] {
             if !span.sound() {
-                faults.push(Fault::at(path, "is no range: write [low, high]"));
+                faults.push(Fault::at(path, "this is no range: write [low, high]"));
             }
         }
         below_one(&mut faults, "flip", "a probability", self.flip);
