@@ -252,7 +252,7 @@ fn critic_schedule(steps: CriticSteps, count: u64) -> Vec<u64> {
 /// The loop of Arjovsky's code: `Diters = 100 if gen_iterations < 25 or gen_iterations % 500 == 0 else n`.
 fn literal(steps: u64, warm_up: WarmUp, count: u64) -> Vec<u64> {
     let thorough = |generator: u64| {
-        generator < warm_up.first || (warm_up.every > 0 && generator % warm_up.every == 0)
+        generator < warm_up.first || (warm_up.every > 0 && generator.is_multiple_of(warm_up.every))
     };
     (0..count)
         .map(|generator| {

@@ -6,6 +6,8 @@ use serde_json::Number;
 
 use super::brief::{Main, float, is_default};
 use super::config::TrainConfig;
+use super::labels::LabelSettings;
+use super::penalty::Divergence;
 use super::range::{below_one, positive};
 use crate::stage::Fault;
 use crate::train::Average;
@@ -106,7 +108,10 @@ pub(super) fn faults(config: &TrainConfig, classes: Option<usize>) -> Vec<Fault>
         ),
         ("r1", config.r1.as_ref().map(|penalty| penalty.faults())),
         ("r2", config.r2.as_ref().map(|penalty| penalty.faults())),
-        ("divergence", config.divergence.as_ref().map(|d| d.faults())),
+        (
+            "divergence",
+            config.divergence.as_ref().map(Divergence::faults),
+        ),
         (
             "critic_steps",
             config.critic_steps.as_ref().map(|steps| steps.faults()),
@@ -115,7 +120,7 @@ pub(super) fn faults(config: &TrainConfig, classes: Option<usize>) -> Vec<Fault>
             "weight_clip",
             config.weight_clip.as_ref().map(|clip| clip.faults()),
         ),
-        ("labels", config.labels.as_ref().map(|l| l.faults())),
+        ("labels", config.labels.as_ref().map(LabelSettings::faults)),
         (
             "auxiliary",
             config.auxiliary.as_ref().map(|a| a.faults(classes)),

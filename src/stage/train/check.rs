@@ -215,11 +215,11 @@ fn mapping(spec: &ModelSpec) -> Option<Fault> {
 fn feeds(task: TaskName, name: &str) -> Option<&'static [&'static str]> {
     match (task, name) {
         (TaskName::Gan, "generator") => Some(&["z", "w", "condition"]),
-        (TaskName::Gan, "mapping") => Some(&["z", "condition"]),
-        (TaskName::Gan, "discriminator") => Some(&["image", "condition"]),
+        (TaskName::Gan, "mapping") | (TaskName::Vae, "decoder") => Some(&["z", "condition"]),
+        (TaskName::Gan, "discriminator") | (TaskName::Vae, "encoder") => {
+            Some(&["image", "condition"])
+        }
         (TaskName::Classifier, "classifier") => Some(&["image"]),
-        (TaskName::Vae, "encoder") => Some(&["image", "condition"]),
-        (TaskName::Vae, "decoder") => Some(&["z", "condition"]),
         _ => None,
     }
 }
