@@ -29,7 +29,7 @@ impl CustomOp1 for Exp {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         by_type!(self.name(), x, T => {
             let x: &[T] = elements(x, layout)?;
-            let y = map(x, |x| Real::exp(x));
+            let y = map(x, Real::exp);
             Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
         })
     }

@@ -1,17 +1,22 @@
 //! `kind: train`: trains a model on images, one epoch at a time, and never an epoch twice.
 //!
-//! The settings are in `config` and `optimiser`, their checks in `check`; `ledger` is what the store keeps of a
-//! trajectory, and `drive` trains what is missing of it.
+//! The settings are in `config`, and where one is a mapping in a file of its own; their checks in `check`. `ledger`
+//! is what the store keeps of a trajectory, and `drive` trains what is missing of it.
 
 mod adversarial;
+mod auxiliary;
 mod brief;
 mod check;
 mod config;
+mod critic;
 mod drive;
+mod labels;
 mod ledger;
 mod optimiser;
 mod outcome;
+mod penalty;
 mod prepare;
+mod range;
 mod schedule;
 
 use std::path::Path;

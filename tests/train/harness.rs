@@ -5,15 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use candle_core::{Device, Tensor};
 use indexmap::IndexMap;
+use retake::autograd;
 use retake::data::{ImageRef, Label, LabelKind, PackSchema, PackWriter};
 use retake::device;
 use retake::hash::Digest;
+use retake::model::{Dims, Init, ModelHeader, ModelSpec, Network, SavedModel};
 use retake::stage::train::TrainConfig;
 use retake::stage::{
     Artifact, Format, Input, InputNode, Kind, Memo, NewPart, NodeName, Outcome, Part, Product,
     Progress, StageCtx, StageError, Status,
 };
+use retake::train::{Learner, Training};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -182,6 +186,56 @@ pub fn classifier(epochs: u64) -> Value {
     })
 }
 
+/// A variational autoencoder of fully connected layers.
+pub fn vae(epochs: u64) -> Value {
+    json!({
+        "task": "vae",
+        "epochs": epochs,
+        "batch_size": 16,
+        "latent": 3,
+        "lr": 0.01,
+        "model": {"networks": {
+            "encoder": {
+                "inputs": {"image": ["channels", "height", "width"]},
+                "layers": ["flatten", {"linear": {"out": 32}}, "relu", {"linear": {"out": "2*latent"}}],
+            },
+            "decoder": {
+                "inputs": {"z": ["latent"]},
+                "layers": [
+                    {"linear": {"out": 32}}, "relu",
+                    {"linear": {"out": "channels*height*width"}}, "tanh",
+                    {"reshape": ["channels", "height", "width"]},
+                ],
+            },
+        }},
+    })
+}
+
+/// A learner of freshly initialised networks, all trained by `training`, without a stage around it.
+pub fn learner(spec: ModelSpec, dims: Dims, training: Training) -> Learner {
+    let networks = spec.networks.iter().map(|(name, network)| {
+        let network = Network::new(name, network, &dims, Init::Pytorch, 0, &Device::Cpu);
+        (name.clone(), network.unwrap())
+    });
+    let networks: IndexMap<String, Network> = networks.collect();
+    let all = networks.keys().map(|name| (name.clone(), training));
+    let training = all.collect();
+    let header = ModelHeader {
+        task: "gan".to_owned(),
+        dims,
+        classes: Vec::new(),
+        multi_label: false,
+        spec,
+    };
+    Learner::new(SavedModel { header, networks }, training, &Device::Cpu).unwrap()
+}
+
+/// Gives `to` the values of `from`, in place.
+pub fn put(to: &autograd::Value, from: &Tensor) {
+    let flat = |tensor: &Tensor| tensor.reshape(tensor.elem_count()).unwrap();
+    flat(to.tensor()).slice_set(&flat(from), 0, 0).unwrap();
+}
+
 /// `with` and one more setting.
 pub fn and(mut with: Value, name: &str, value: impl Into<Value>) -> Value {
     with[name] = value.into();
@@ -225,11 +279,36 @@ pub fn data(folder: &Path, labels: LabelKind) -> PathBuf {
     path
 }
 
+/// `with` and more settings.
+pub fn plus(mut with: Value, settings: Value) -> Value {
+    let Value::Object(settings) = settings else {
+        panic!("settings are a mapping");
+    };
+    for (name, value) in settings {
+        with[name.as_str()] = value;
+    }
+    with
+}
+
 /// A configuration as it enters the key: read, and resolved.
 pub fn config(with: &Value) -> TrainConfig {
     let mut config: TrainConfig = serde_json::from_value(with.clone()).unwrap();
     config.resolve(Path::new(".")).unwrap();
     config
+}
+
+/// The history of a run by column; `None` where a step did not measure.
+pub fn table(memo: &FolderMemo, outcome: &Outcome) -> BTreeMap<String, Vec<Option<f32>>> {
+    let history = String::from_utf8(memo.bytes(outcome)["history"].clone()).unwrap();
+    let mut lines = history.lines().map(|line| line.split(','));
+    let header = lines.next().unwrap();
+    let mut columns: Vec<_> = header.map(|name| (name.to_owned(), Vec::new())).collect();
+    for row in lines {
+        for ((_, column), cell) in columns.iter_mut().zip(row) {
+            column.push((!cell.is_empty()).then(|| cell.parse().unwrap()));
+        }
+    }
+    columns.into_iter().collect()
 }
 
 /// What a test may steer or watch.

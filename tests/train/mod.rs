@@ -1,9 +1,13 @@
 //! Training: optimisers, the rule of trajectories, and the `train` kind from settings to bytes.
 
+mod adversarial;
 mod config;
 mod harness;
 mod history;
 mod incremental;
 mod learning;
+mod losses;
 mod optimiser;
+mod schedules;
 mod trajectory;
+mod vae;

@@ -1,16 +1,15 @@
 //! What can be wrong with the settings of a train stage.
 
-use super::adversarial::{self, positive};
+use super::adversarial;
 use super::config::{ClipSettings, LossName, TaskName, TrainConfig};
+use super::range::positive;
 use crate::model::{Dims, LayerSpec, ModelSpec, NetworkSpec, output_shape, outputs};
 use crate::stage::{DataSchema, Fault};
 
 /// Every fault of a resolved configuration, given what is known of the data.
 pub(super) fn faults(config: &TrainConfig, data: &DataSchema) -> Vec<Fault> {
     let mut faults = values(config);
-    if let Some(auxiliary) = &config.auxiliary {
-        faults.extend(auxiliary.faults(data.classes));
-    }
+    faults.extend(adversarial::faults(config, data.classes));
     if let Some(spec) = config.model.spec() {
         let before = faults.len();
         faults.extend(networks(config.task, spec));
@@ -141,13 +140,12 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
     if let Some(schedules) = &config.schedule {
         faults.extend(schedules.faults(&networks));
     }
-    if let Some(ClipSettings::Norm(limit) | ClipSettings::Value(limit)) = config.gradient_clip {
-        positive(
-            &mut faults,
-            "gradient_clip",
-            "the limit of gradients",
-            limit,
-        );
+    if let Some(clip) = config.gradient_clip {
+        let (path, limit) = match clip {
+            ClipSettings::Norm(limit) => ("gradient_clip.norm", limit),
+            ClipSettings::Value(limit) => ("gradient_clip.value", limit),
+        };
+        positive(&mut faults, path, "the limit of gradients", limit);
     }
     let fits = match config.task {
         TaskName::Gan => config.loss.gan().is_some(),
@@ -167,7 +165,6 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
         );
         faults.push(Fault::at("loss", message));
     }
-    faults.extend(adversarial::faults(config));
     let beta = config.beta.unwrap_or(1.0);
     if !(beta.is_finite() && beta >= 0.0) {
         faults.push(Fault::at("beta", format!("must be at least 0, not {beta}")));
@@ -176,7 +173,7 @@ fn values(config: &TrainConfig) -> Vec<Fault> {
 }
 
 /// Settings of one task: name, whether it is there, and whose it is.
-fn extras(config: &TrainConfig) -> [(&'static str, bool, TaskName); 14] {
+fn extras(config: &TrainConfig) -> [(&'static str, bool, TaskName); 15] {
     use TaskName::{Gan, Vae};
     [
         ("gradient_penalty", config.gradient_penalty.is_some(), Gan),
@@ -197,6 +194,11 @@ fn extras(config: &TrainConfig) -> [(&'static str, bool, TaskName); 14] {
         ("ema", config.ema.is_some(), Gan),
         ("beta", config.beta.is_some(), Vae),
         ("kl_reduction", config.kl_reduction.is_some(), Vae),
+        (
+            "reconstruction_reduction",
+            config.reconstruction_reduction.is_some(),
+            Vae,
+        ),
     ]
 }
 
@@ -267,11 +269,11 @@ fn mapping(spec: &ModelSpec) -> Option<Fault> {
 fn feeds(task: TaskName, name: &str) -> Option<&'static [&'static str]> {
     match (task, name) {
         (TaskName::Gan, "generator") => Some(&["z", "w", "condition"]),
-        (TaskName::Gan, "mapping") => Some(&["z", "condition"]),
-        (TaskName::Gan, "discriminator") => Some(&["image", "condition"]),
+        (TaskName::Gan, "mapping") | (TaskName::Vae, "decoder") => Some(&["z", "condition"]),
+        (TaskName::Gan, "discriminator") | (TaskName::Vae, "encoder") => {
+            Some(&["image", "condition"])
+        }
         (TaskName::Classifier, "classifier") => Some(&["image"]),
-        (TaskName::Vae, "encoder") => Some(&["image", "condition"]),
-        (TaskName::Vae, "decoder") => Some(&["z", "condition"]),
         _ => None,
     }
 }

@@ -8,12 +8,13 @@ use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserial
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::adversarial::{
-    AdversarialWeight, AuxiliarySettings, AverageSettings, CriticStepsSettings, DiffAugment,
-    Divergence, GradientPenalty, LabelSettings, WeightClipSettings, ZeroPenalty,
-};
+use super::adversarial::{AdversarialWeight, AverageSettings, DiffAugment};
+use super::auxiliary::AuxiliarySettings;
 use super::brief::{Brief, Main};
+use super::critic::{CriticStepsSettings, WeightClipSettings};
+use super::labels::LabelSettings;
 use super::optimiser::{Constants, OptimiserName, OtherOptimiser};
+use super::penalty::{Divergence, GradientPenalty, ZeroPenalty};
 use super::schedule::Schedules;
 use crate::loss::{GanLoss, Reconstruction};
 use crate::model::weights::NameMap;
@@ -495,7 +496,6 @@ impl From<Written> for TrainConfig {
         let critic_steps =
             (critic || *critic_steps != CriticStepsSettings::ONE).then_some(critic_steps);
         let optimisers = written.optimisers.into_iter();
-        let schedule = written.schedule;
         let constants = Constants {
             betas: written.betas,
             alpha: written.alpha,
@@ -505,7 +505,8 @@ impl From<Written> for TrainConfig {
             dampening: written.dampening,
             nesterov: written.nesterov,
             weight_decay: written.weight_decay,
-        };
+        }
+        .filled(written.optimiser, defaults.betas);
         Self {
             task: written.task,
             model: written.model,
@@ -543,11 +544,18 @@ impl From<Written> for TrainConfig {
             drop_last: written.drop_last,
             optimiser: written.optimiser,
             lr,
-            constants: constants.filled(written.optimiser, defaults.betas),
             optimisers: optimisers
                 .map(|(network, other)| (network, other.filled(defaults.betas)))
+                // A companion without an optimiser of its own has that of its leader.
+                .filter(|(network, other)| {
+                    let leads = written.task.networks().contains(&network.as_str());
+                    !leads || (other.optimiser, &other.constants) != (written.optimiser, &constants)
+                })
                 .collect(),
-            schedule: schedule.map(|schedule| schedule.filled(written.epochs)),
+            constants,
+            schedule: written
+                .schedule
+                .and_then(|schedule| schedule.filled(written.epochs)),
             gradient_clip: written.gradient_clip,
             init: written.init.unwrap_or(defaults.init),
             weights: written.weights,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::adversarial::{Divergence, LabelSettings, ZeroPenalty};
 use super::brief::Brief;
 use super::config::{LossName, ReductionName, TaskName, TrainConfig};
+use super::labels::LabelSettings;
+use super::penalty::{Divergence, ZeroPenalty};
 use crate::data::{LabelKind, Pack, Source};
 use crate::loss::{ClassifierLoss, Reduction};
 use crate::model::weights::{NameMap, load_into};

@@ -106,6 +106,25 @@ impl ScheduleSettings {
         self
     }
 
+    /// Whether it is what there is without a schedule.
+    fn says_nothing(&self) -> bool {
+        let warm_up = self.warm_up.is_some();
+        self.kind == ScheduleKind::Constant
+            && !warm_up
+            && self.given().iter().all(|(_, given)| !given)
+    }
+
+    /// The settings of some kinds only, and whether they are there.
+    fn given(&self) -> [(&'static str, bool); 5] {
+        [
+            ("every", self.every.is_some()),
+            ("factor", self.factor.is_some()),
+            ("start", self.start.is_some()),
+            ("horizon", self.horizon.is_some()),
+            ("floor", self.floor.is_some()),
+        ]
+    }
+
     /// The schedule.
     pub(super) fn schedule(&self) -> Schedule {
         let (factor, horizon) = (self.factor.unwrap_or(1.0), self.horizon.unwrap_or(1));
@@ -134,14 +153,8 @@ impl ScheduleSettings {
 
     fn faults(&self, path: &str) -> Vec<Fault> {
         let (name, takes) = (self.kind.name(), self.kind.takes());
-        let given = [
-            ("every", self.every.is_some()),
-            ("factor", self.factor.is_some()),
-            ("start", self.start.is_some()),
-            ("horizon", self.horizon.is_some()),
-            ("floor", self.floor.is_some()),
-        ];
-        let foreign = given
+        let foreign = self
+            .given()
             .into_iter()
             .filter(|(setting, given)| *given && !takes.contains(setting));
         let mut faults: Vec<Fault> = foreign
@@ -214,14 +227,18 @@ pub enum Schedules {
 }
 
 impl Schedules {
-    pub(super) fn filled(self, epochs: u64) -> Self {
+    /// See [`ScheduleSettings::filled`]; `None` if it is what there is without a schedule.
+    pub(super) fn filled(self, epochs: u64) -> Option<Self> {
         match self {
-            Self::Same(schedule) => Self::Same(schedule.filled(epochs)),
-            Self::Each(each) => Self::Each(
+            Self::Same(schedule) => {
+                let filled = schedule.filled(epochs);
+                (!filled.says_nothing()).then_some(Self::Same(filled))
+            }
+            Self::Each(each) => Some(Self::Each(
                 each.into_iter()
                     .map(|(network, schedule)| (network, schedule.filled(epochs)))
                     .collect(),
-            ),
+            )),
         }
     }
 

@@ -379,6 +379,7 @@ fn head<'a>(discriminator: &Network, output: &'a Output) -> Result<&'a Value, Tr
 
 /// `term` times `weight`, which is mostly 1.
 fn weighted(term: &Value, weight: f64) -> Result<Value, TrainError> {
+    #[expect(clippy::float_cmp, reason = "equal as written")]
     if weight == 1.0 {
         return Ok(term.clone());
     }

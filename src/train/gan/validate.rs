@@ -46,7 +46,7 @@ impl Gan {
             let right_real = self.share(&of_real.value, |logit, threshold| logit > threshold)?;
             let right_fake = self.share(&of_fake.value, |logit, threshold| logit <= threshold)?;
             if let (Some(real), Some(fake)) = (right_real, right_fake) {
-                let mean = (f64::from(real) + f64::from(fake)) / 2.0;
+                let mean = f64::midpoint(f64::from(real), f64::from(fake));
                 *accuracy.get_or_insert(0.0) += share * mean;
             }
         }
