@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use candle_core::pickle::{PthTensors, read_pth_tensor_info};
+use candle_core::pickle::{PthTensors, TensorInfo, read_pth_tensor_info};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use schemars::JsonSchema;
@@ -279,7 +279,7 @@ fn read_pytorch(path: &Path, network: &str) -> Result<Vec<(String, Tensor)>, Mod
     let keys = [None, Some(network)].into_iter().chain(KEYS.map(Some));
     for key in keys {
         // A key that is not there is an error, and so is any other flaw: the first look has none.
-        let infos = match (read_pth_tensor_info(path, false, key), key) {
+        let mut infos = match (read_pth_tensor_info(path, false, key), key) {
             (Ok(infos), _) => infos,
             (Err(error), None) => return Err(unreadable(error)),
             (Err(_), Some(_)) => continue,
@@ -287,6 +287,9 @@ fn read_pytorch(path: &Path, network: &str) -> Result<Vec<(String, Tensor)>, Mod
         if infos.is_empty() {
             continue;
         }
+        // Storages are numbered in the order in which they were saved; the list is not in that order.
+        let number = |info: &TensorInfo| info.path.rsplit('/').next()?.parse::<u64>().ok();
+        infos.sort_by_key(number);
         let tensors = PthTensors::new(path, key).map_err(unreadable)?;
         let mut read = Vec::with_capacity(infos.len());
         for info in infos {
