@@ -303,11 +303,14 @@ fn an_interrupted_download_goes_on_in_the_next_run() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    while server.requests().is_empty() {
+    // Until all that was sent is written.
+    let written = |path: &std::path::PathBuf| {
+        path.metadata()
+            .is_ok_and(|metadata| metadata.len() == 300_000)
+    };
+    while !files(&project.path(".retake")).iter().any(written) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    // Time for what was sent to be read.
-    std::thread::sleep(Duration::from_millis(1000));
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     let ended = said(&child.wait_with_output().unwrap());

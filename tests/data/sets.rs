@@ -242,7 +242,7 @@ fn a_folder_of_jpegs_is_scaled_on_reading_and_one_class_kept() {
         path
     };
     photo("cat", 0);
-    let dogs = [photo("dog", 1), photo("dog", 2)];
+    let photos = [photo("dog", 1), photo("dog", 2)];
     photo("wild", 3);
     let resize = Resize::from(Size {
         height: 16,
@@ -258,7 +258,7 @@ fn a_folder_of_jpegs_is_scaled_on_reading_and_one_class_kept() {
     let pack = Pack::open(&out).unwrap();
     assert_eq!((pack.len(), pack.size()), (2, Some((16, 16))));
     assert_eq!(pack.schema().classes, ["dog"]);
-    for (index, path) in dogs.iter().enumerate() {
+    for (index, path) in photos.iter().enumerate() {
         let whole = retake::data::files::decode(path).unwrap();
         let expected = resized(&whole.view(), &resize).unwrap();
         assert_eq!(
@@ -267,16 +267,16 @@ fn a_folder_of_jpegs_is_scaled_on_reading_and_one_class_kept() {
             "as a preprocess stage would"
         );
     }
-    let fog = ["fog".to_owned()];
+    let dogs = ["dogs".to_owned()];
     let unknown = reason(folder::write(
         &set.path("train"),
-        Some(&fog),
+        Some(&dogs),
         &reading,
         &out,
         &go_on,
     ));
     assert!(
-        unknown.contains("unknown class `fog`: did you mean `dog`?"),
+        unknown.contains("unknown class `dogs`: did you mean `dog`?"),
         "{unknown}"
     );
 }
