@@ -92,7 +92,8 @@ fn step_fault(step: &AugmentStep) -> Option<(&'static str, String)> {
             let [narrow, wide] = *ratio;
             impossible("random-resized-crop.size", size)
                 .or_else(|| {
-                    let message = || format!("[{low}, {high}] is no range of shares within 0 to 1");
+                    let message =
+                        || format!("[{low}, {high}] is no range of shares above 0, up to 1");
                     let fits = 0.0 < low && low <= high && high <= 1.0;
                     (!fits).then(|| ("random-resized-crop.scale", message()))
                 })
