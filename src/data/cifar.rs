@@ -52,7 +52,7 @@ pub fn write(
             break;
         }
         let bytes = std::fs::read(&path).map_err(|source| DataError::io(&path, source))?;
-        if bytes.is_empty() || bytes.len() % record != 0 {
+        if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
             let reason = format!(
                 "{} bytes are no whole number of records of {record} bytes: it is damaged or not of this set",
                 bytes.len()
@@ -63,7 +63,7 @@ pub fn write(
             if done >= limit {
                 break;
             }
-            if done % CHUNK == 0 && !watch(done as u64, done as u64) {
+            if done.is_multiple_of(CHUNK) && !watch(done as u64, done as u64) {
                 return Err(DataError::Interrupted);
             }
             let (labels, planes) = record.split_at(layout.labels);

@@ -114,9 +114,9 @@ fn turned([red, green, blue]: [f32; 3], shift: f32) -> [f32; 3] {
     if spread == 0.0 {
         return [red, green, blue];
     }
-    let sixths = if most == red {
+    let sixths = if red >= most {
         (green - blue) / spread
-    } else if most == green {
+    } else if green >= most {
         2.0 + (blue - red) / spread
     } else {
         4.0 + (red - green) / spread

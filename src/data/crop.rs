@@ -93,7 +93,7 @@ pub(super) fn random_crop(image: Image, crop: &RandomCrop, stream: &mut Stream) 
 
 /// Ten tries for a rectangle that lies inside; else the middle of the image, as near to the ratios as it can be.
 pub(super) fn random_resized_crop(
-    image: Image,
+    image: &ImageRef<'_>,
     crop: &RandomResizedCrop,
     stream: &mut Stream,
 ) -> Image {
@@ -128,7 +128,7 @@ pub(super) fn random_resized_crop(
             size,
         )
     });
-    let part = cut(&image.view(), top, left, size);
+    let part = cut(image, top, left, size);
     // Sides are at least 1, so that scaling cannot fail.
     resized(&part.view(), &Resize::from(crop.size)).unwrap_or(part)
 }

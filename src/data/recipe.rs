@@ -129,7 +129,7 @@ impl Recipe {
                     image = crop::random_crop(image, crop, stream);
                 }
                 AugmentStep::RandomResizedCrop(crop) => {
-                    image = crop::random_resized_crop(image, crop, stream);
+                    image = crop::random_resized_crop(&image.view(), crop, stream);
                 }
                 AugmentStep::ColourJitter(jitter) => {
                     colour::jitter(&mut image, jitter, stream);
