@@ -56,7 +56,9 @@ impl Batch {
     /// Errors when images differ in size.
     pub fn of(pack: &Pack, indices: &[u32]) -> Result<Self, DataError> {
         let size = pack.uniform_size()?;
-        Self::assemble(pack, indices, size, &|_, image, out| to_planes(&image, out))
+        Ok(Self::assemble(pack, indices, size, &|_, image, out| {
+            to_planes(&image, out);
+        }))
     }
 
     /// `write` puts (place in the batch, image) as planes of `height` × `width` into its part of the batch.
@@ -65,7 +67,7 @@ impl Batch {
         indices: &[u32],
         (height, width): (usize, usize),
         write: &(dyn Fn(usize, ImageRef<'_>, &mut [f32]) + Sync),
-    ) -> Result<Self, DataError> {
+    ) -> Self {
         let schema = pack.schema();
         let (samples, classes) = (indices.len(), schema.classes.len());
         let floats = schema.channels * height * width;
@@ -94,7 +96,7 @@ impl Batch {
             };
             batch.classes = indices.iter().filter_map(class).collect();
         }
-        Ok(batch)
+        batch
     }
 }
 
@@ -157,11 +159,17 @@ impl Batches {
             return Batch::of(pack, indices);
         };
         let before = epoch.wrapping_mul(pack.len() as u64);
-        Batch::assemble(pack, indices, pack.sample_size()?, &|place, image, out| {
-            let counter = before.wrapping_add(u64::from(indices[place]));
-            let mut stream = self.augment.stream(counter);
-            to_planes(&recipe.apply(image.to_owned(), &mut stream).view(), out);
-        })
+        let size = pack.sample_size()?;
+        Ok(Batch::assemble(
+            pack,
+            indices,
+            size,
+            &|place, image, out| {
+                let counter = before.wrapping_add(u64::from(indices[place]));
+                let mut stream = self.augment.stream(counter);
+                to_planes(&recipe.apply(image.to_owned(), &mut stream).view(), out);
+            },
+        ))
     }
 
     /// The batches of `epoch` from batch `from` on, assembled ahead on another thread; the same values as

@@ -74,7 +74,7 @@ pub fn changed(image: &mut Image, changes: &[Change]) {
             }
             // Grey images have neither saturation nor hue.
             Change::Saturation(factor) if channels == 3 => {
-                blend(&mut values, factor, grey, channels)
+                blend(&mut values, factor, grey, channels);
             }
             Change::Hue(shift) if channels == 3 => {
                 for pixel in values.as_chunks_mut::<3>().0 {
