@@ -43,7 +43,7 @@
 //! | --- | --- | --- |
 //! | [`hash`] [`rng`] [`device`] | digests and canonical encoding; random streams; where tensors live | |
 //! | [`data`] `kernel` [`autograd`] [`ops`] [`model`] [`loss`] [`train`] [`metric`] [`report`] | packed images; loops over slices; the tape; differentiable operations; networks as data; losses; the training loop; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model` and `loss`; `model` and `loss` use `ops`, which uses `autograd`; both use `kernel`; `report` uses `metric`. polars in `report` only |
-//! | [`stage`] | the list of kinds, and the contract between a kind and whatever runs it | candle up to here |
+//! | [`stage`] | the list of kinds, and the contract between a kind and whatever runs it | candle up to here; the network in `stage/download` only |
 //! | [`spec`] | the pipeline language: text, positions, faults | saphyr in `spec/locate.rs` only |
 //! | [`plan`], [`store`] | nodes and keys; objects, records, locks | neither knows the other |
 //! | [`run`] | scheduling, events, reporters | |
@@ -98,7 +98,8 @@
 //! | a loss | `src/loss/` | [`loss`], and its name in [`stage::train::LossName`] |
 //! | an optimiser | its rule in `src/train/optimiser/` | [`train::OptimiserSpec`], and its name and constants in [`stage::train::OptimiserName`] |
 //! | a metric | features → statistics → score in `src/metric/` | [`metric::Metric`]; what it is computed on in `src/stage/measure.rs` |
-//! | a dataset format | a reader in `src/data/`, a card in `datasets/` | [`stage::dataset`] |
+//! | a dataset format | a reader in `src/data/` (of image files: a list for `files.rs`), a card in `datasets/` | [`stage::dataset::DatasetName`]; the card in `src/data/card.rs` |
+//! | a random step | its settings and what it does to an image in `src/data/` | [`data::recipe::AugmentStep`] |
 //! | a subcommand | `src/cli/` | [`cli`] |
 //!
 //! Change what a kind computes, and its [`VERSION`](stage::Kind::VERSION) goes up by one: that is in

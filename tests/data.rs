@@ -1,10 +1,13 @@
 //! Packs, readers, steps, batches and the three kinds that use them.
 
+mod augmentations;
 mod batches;
 mod cards;
+mod faces;
 mod kinds;
 mod pack;
 mod readers;
+mod sets;
 mod shapes;
 mod steps;
 

@@ -68,6 +68,7 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
     (&["polars"], &["report"]),
     (&["saphyr", "saphyr_parser"], &["spec/locate.rs"]),
     (&["clap"], &["cli"]),
+    (&["ureq", "rustls"], &["stage/download/http.rs"]),
 ];
 
 /// Files that may hold `unsafe`.

@@ -12,6 +12,7 @@ mod cache;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data;
+mod download;
 mod evaluate;
 mod language;
 mod layers;

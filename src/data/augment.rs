@@ -31,6 +31,7 @@ pub fn expand(
             if keep_original && at < count {
                 return Ok(image);
             }
+            fits(pack, recipe, at % count)?;
             Ok(recipe.apply(image, &mut streams.stream(at as u64)))
         },
         |at, image| {
@@ -47,9 +48,20 @@ pub fn expand(
 
 /// Copies `pack` to `out` with `recipe` attached.
 pub fn attach(pack: &Pack, recipe: Recipe, out: &Path, watch: Watch<'_>) -> Result<(), DataError> {
+    let checked = recipe.clone();
     let mut writer = PackWriter::create(out, pack.schema().clone())?.with_recipe(recipe);
     in_order(pack.len(), watch, Ok, |_, i| {
+        fits(pack, &checked, i)?;
         writer.push(&pack.image(i), &pack.label(i), pack.name(i))
     })?;
     writer.finish()
+}
+
+/// An error that names image `index` unless `recipe` can be applied to it.
+fn fits(pack: &Pack, recipe: &Recipe, index: usize) -> Result<(), DataError> {
+    let image = pack.image(index);
+    match recipe.size_after((image.height, image.width)) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(DataError::image(pack.name(index), error.to_string())),
+    }
 }

@@ -55,16 +55,19 @@ impl Batch {
     ///
     /// Errors when images differ in size.
     pub fn of(pack: &Pack, indices: &[u32]) -> Result<Self, DataError> {
-        Self::assemble(pack, indices, &|_, image, out| to_planes(&image, out))
+        let size = pack.uniform_size()?;
+        Ok(Self::assemble(pack, indices, size, &|_, image, out| {
+            to_planes(&image, out);
+        }))
     }
 
-    /// `write` puts (place in the batch, image) as planes into its part of the batch.
+    /// `write` puts (place in the batch, image) as planes of `height` × `width` into its part of the batch.
     fn assemble(
         pack: &Pack,
         indices: &[u32],
+        (height, width): (usize, usize),
         write: &(dyn Fn(usize, ImageRef<'_>, &mut [f32]) + Sync),
-    ) -> Result<Self, DataError> {
-        let (height, width) = pack.uniform_size()?;
+    ) -> Self {
         let schema = pack.schema();
         let (samples, classes) = (indices.len(), schema.classes.len());
         let floats = schema.channels * height * width;
@@ -93,7 +96,7 @@ impl Batch {
             };
             batch.classes = indices.iter().filter_map(class).collect();
         }
-        Ok(batch)
+        batch
     }
 }
 
@@ -156,11 +159,17 @@ impl Batches {
             return Batch::of(pack, indices);
         };
         let before = epoch.wrapping_mul(pack.len() as u64);
-        Batch::assemble(pack, indices, &|place, image, out| {
-            let counter = before.wrapping_add(u64::from(indices[place]));
-            let mut stream = self.augment.stream(counter);
-            to_planes(&recipe.apply(image.to_owned(), &mut stream).view(), out);
-        })
+        let size = pack.sample_size()?;
+        Ok(Batch::assemble(
+            pack,
+            indices,
+            size,
+            &|place, image, out| {
+                let counter = before.wrapping_add(u64::from(indices[place]));
+                let mut stream = self.augment.stream(counter);
+                to_planes(&recipe.apply(image.to_owned(), &mut stream).view(), out);
+            },
+        ))
     }
 
     /// The batches of `epoch` from batch `from` on, assembled ahead on another thread; the same values as

@@ -25,6 +25,9 @@ pub struct Card {
     pub licence: String,
     /// how to get the files
     pub get: String,
+    /// where pipelines look for the files, relative to the project root, as in `data/cartoon`
+    #[serde(default)]
+    pub folder: Option<String>,
     /// the files
     pub files: Vec<CardFile>,
     /// class names in the order of label numbers
@@ -39,17 +42,24 @@ pub struct CardFile {
     pub name: String,
     /// what is in it
     pub content: String,
-    /// size
-    pub bytes: u64,
-    /// digest
-    pub blake3: Digest,
+    /// size, where every copy has the same
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// digest, where it is known
+    #[serde(default)]
+    pub blake3: Option<Digest>,
 }
 
 static CARDS: LazyLock<Vec<Card>> = LazyLock::new(|| {
     [
+        include_str!("../../datasets/afhq.yaml"),
+        include_str!("../../datasets/anime-faces.yaml"),
+        include_str!("../../datasets/cartoon-set.yaml"),
+        include_str!("../../datasets/cifar-10.yaml"),
         include_str!("../../datasets/faces.yaml"),
         include_str!("../../datasets/fashion-mnist.yaml"),
         include_str!("../../datasets/folder.yaml"),
+        include_str!("../../datasets/i-clevr.yaml"),
         include_str!("../../datasets/shapes.yaml"),
     ]
     .into_iter()
@@ -77,10 +87,24 @@ pub fn named(name: &str) -> Option<&'static Card> {
     CARDS.iter().find(|card| card.name == name)
 }
 
-/// The card of the set that a file at `path` belongs to, judging by its name alone.
+/// The card of the set that a file at `path` belongs to, judging by the folder it should be in, else by its name
+/// alone.
 pub fn for_path(path: &Path) -> Option<&'static Card> {
     let name = path.file_name()?.to_str()?;
+    let named =
+        |card: &&Card| card.folder.is_none() && card.files.iter().any(|file| file.name == name);
+    let inside = |card: &&Card| {
+        card.folder
+            .as_ref()
+            .is_some_and(|folder| lies_in(path, folder))
+    };
     CARDS
         .iter()
-        .find(|card| card.files.iter().any(|file| file.name == name))
+        .find(inside)
+        .or_else(|| CARDS.iter().find(named))
+}
+
+/// Whether `folder` is part of `path`.
+fn lies_in(path: &Path, folder: &str) -> bool {
+    path.ancestors().any(|part| part.ends_with(folder))
 }

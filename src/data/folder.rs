@@ -4,17 +4,15 @@
 //! else from sub-folders: one folder a class. Nothing outside the folder is read.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Component, Path};
+use std::path::Path;
 
-use image::ImageReader;
 use walkdir::WalkDir;
 
-use super::channels::with_channels;
 use super::error::DataError;
-use super::image::Image;
+use super::files::{Entry, Reading, is_inside, pack_files};
 use super::label::{Label, LabelKind, PackSchema};
-use super::pack::PackWriter;
-use super::work::{Watch, in_order};
+use super::select::{Filter, Selection};
+use super::work::Watch;
 
 /// The table of labels in a folder.
 pub const LABELS_FILE: &str = "labels.csv";
@@ -34,21 +32,12 @@ pub const SEPARATOR: char = ';';
 /// Endings of the files that count as images, in lower case.
 const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// One image to be read.
-#[derive(Debug)]
-struct Entry {
-    /// path in the folder, `/` between parts
-    file: String,
-    name: String,
-    label: Label,
-}
-
-/// Packs the images of `dir`, with `channels` colour channels, into `out`: in the order of `labels.csv`,
-/// or sorted by path; the first `limit` of them if there is a limit. Alpha is dropped.
+/// Packs the images of `dir` into `out`: in the order of `labels.csv`, or sorted by path; with `keep`, those
+/// that show none but these classes.
 pub fn write(
     dir: &Path,
-    channels: usize,
-    limit: Option<usize>,
+    keep: Option<&[String]>,
+    reading: &Reading,
     out: &Path,
     watch: Watch<'_>,
 ) -> Result<(), DataError> {
@@ -63,49 +52,23 @@ pub fn write(
     } else {
         from_sub_folders(dir)?
     };
-    entries.truncate(limit.unwrap_or(usize::MAX));
-    let schema = PackSchema {
-        channels,
+    let mut schema = PackSchema {
+        channels: reading.channels,
         labels,
         classes,
     };
-    let mut writer = PackWriter::create(out, schema)?;
-    in_order(
-        entries.len(),
-        watch,
-        |index| {
-            Ok(with_channels(
-                decode(&dir.join(&entries[index].file))?,
-                channels,
-            ))
-        },
-        |index, image| {
-            let Entry { name, label, .. } = &entries[index];
-            writer.push(&image.view(), label, name)
-        },
-    )?;
-    writer.finish()
-}
-
-/// Reads an image file as grey or RGB of 8 bits.
-pub fn decode(path: &Path) -> Result<Image, DataError> {
-    let decoded = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(|source| DataError::io(path, source))?
-        .decode()
-        .map_err(|error| DataError::file(path, error.to_string()))?;
-    let (height, width) = (decoded.height() as usize, decoded.width() as usize);
-    let (channels, pixels) = if decoded.color().has_color() {
-        (3, decoded.into_rgb8().into_raw())
-    } else {
-        (1, decoded.into_luma8().into_raw())
-    };
-    Ok(Image {
-        height,
-        width,
-        channels,
-        pixels,
-    })
+    if let Some(keep) = keep {
+        let selection = Selection::new([Filter::Keep(keep.to_vec())].iter(), &schema)?;
+        entries = entries
+            .into_iter()
+            .filter_map(|entry| {
+                let label = selection.label(&entry.label)?;
+                Some(Entry { label, ..entry })
+            })
+            .collect();
+        schema.classes = selection.classes().to_vec();
+    }
+    pack_files(dir, schema, entries, reading, out, watch)
 }
 
 type Listing = (LabelKind, Vec<String>, Vec<Entry>);
@@ -192,8 +155,7 @@ fn from_table(dir: &Path) -> Result<Listing, DataError> {
     for row in table.records() {
         let row = row.map_err(unreadable)?;
         let file = row[file_column].to_owned();
-        let inside = |part| matches!(part, Component::Normal(_));
-        if file.is_empty() || !Path::new(&file).components().all(inside) {
+        if !is_inside(&file) {
             return Err(bad(format!("`{file}` is no path inside the folder")));
         }
         let names: Vec<String> = match label_column {

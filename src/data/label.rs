@@ -81,3 +81,20 @@ impl PackSchema {
 fn is_class_name(name: &str) -> bool {
     !name.trim().is_empty() && !name.contains(|c: char| c == ';' || c.is_control())
 }
+
+/// Says that `name` is no class: the nearest there is, and all there are.
+pub(super) fn unknown_class(name: &str, classes: &[String]) -> String {
+    let near = classes
+        .iter()
+        .map(|class| (strsim::jaro_winkler(name, class), class))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(similarity, _)| *similarity > 0.8);
+    let hint = match near {
+        Some((_, class)) => format!(": did you mean `{class}`?"),
+        None => String::new(),
+    };
+    format!(
+        "unknown class `{name}`{hint} (classes: {})",
+        classes.join(", ")
+    )
+}

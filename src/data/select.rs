@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::DataError;
-use super::label::{Label, LabelKind, PackSchema};
+use super::label::{Label, LabelKind, PackSchema, unknown_class};
 
 /// Which images stay, by class name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -102,18 +102,6 @@ fn class_index(name: &str, classes: &[String]) -> Result<usize, DataError> {
     if let Some(index) = classes.iter().position(|class| class == name) {
         return Ok(index);
     }
-    let near = classes
-        .iter()
-        .map(|class| (strsim::jaro_winkler(name, class), class))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(similarity, _)| *similarity > 0.8);
-    let hint = match near {
-        Some((_, class)) => format!(": did you mean `{class}`?"),
-        None => String::new(),
-    };
-    let reason = format!(
-        "filter: unknown class `{name}`{hint} (classes: {})",
-        classes.join(", ")
-    );
+    let reason = format!("filter: {}", unknown_class(name, classes));
     Err(DataError::Unfit(reason))
 }

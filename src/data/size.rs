@@ -93,6 +93,15 @@ where
     deserializer.deserialize_any(Visit(PhantomData))
 }
 
+/// [`size_or_full`] for a setting that may be left out.
+pub fn optional_size_or_full<'de, D, F>(deserializer: D) -> Result<Option<F>, D::Error>
+where
+    D: Deserializer<'de>,
+    F: Deserialize<'de> + From<Size>,
+{
+    size_or_full(deserializer).map(Some)
+}
+
 /// The JSON Schema of what [`size_or_full`] reads. For `#[schemars(schema_with)]`.
 pub fn size_or_full_schema<F: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let (size, full) = (

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::channels::with_channels;
+use super::crop::cut;
 use super::error::DataError;
 use super::image::{Image, ImageRef};
 use super::label::{Label, PackSchema};
@@ -146,18 +147,11 @@ fn center_crop(image: &ImageRef<'_>, size: Size) -> Result<Image, DataError> {
         return Err(DataError::Unfit(reason));
     }
     let (top, left) = ((image.height - height) / 2, (image.width - width) / 2);
-    let columns = left * image.channels..(left + width) * image.channels;
-    let rows = (top..top + height).flat_map(|y| &image.row(y)[columns.clone()]);
-    Ok(Image {
-        height,
-        width,
-        channels: image.channels,
-        pixels: rows.copied().collect(),
-    })
+    Ok(cut(image, top, left, size))
 }
 
 /// `image` with a border.
-fn padded(image: &ImageRef<'_>, pad: &Pad) -> Image {
+pub(super) fn padded(image: &ImageRef<'_>, pad: &Pad) -> Image {
     let Size {
         height: above,
         width: beside,

@@ -1,15 +1,19 @@
-//! `kind: augment`: random flips and rotations, as copies or while training.
+//! `kind: augment`: random flips, rotations, crops and colours, as copies or while training.
 
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::preprocess::LARGEST;
 use super::{
     DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Outcome, OutputSpec, Product,
     StageCtx, StageError,
 };
-use crate::data::recipe::{AugmentStep, Hflip, Recipe, Rotate};
+use crate::data::colour::ColourJitter;
+use crate::data::crop::{RandomCrop, RandomResizedCrop};
+use crate::data::recipe::{AugmentStep, Hflip, Recipe, Rotate, Vflip};
+use crate::data::size::Size;
 use crate::data::{Pack, augment};
 
 /// Copies made offline when `factor` is not given: the images and one augmented copy.
@@ -46,13 +50,23 @@ impl AugmentConfig {
 
 /// What is wrong with a step: which of its fields, and why.
 fn step_fault(step: &AugmentStep) -> Option<(&'static str, String)> {
+    let no_probability = |field, p: f64| {
+        (!(0.0..=1.0).contains(&p))
+            .then(|| (field, format!("{p} is no probability: the range is 0 to 1")))
+    };
+    let impossible = |field, size: &Size| {
+        let possible = |side| (1..=LARGEST).contains(&side);
+        (!possible(size.height) || !possible(size.width)).then(|| {
+            let message = format!(
+                "{}×{} pixels: sides are 1 to {LARGEST}",
+                size.height, size.width
+            );
+            (field, message)
+        })
+    };
     match step {
-        AugmentStep::Hflip(Hflip { p }) => (!(0.0..=1.0).contains(p)).then(|| {
-            (
-                "hflip.p",
-                format!("{p} is no probability: the range is 0 to 1"),
-            )
-        }),
+        AugmentStep::Hflip(Hflip { p }) => no_probability("hflip.p", *p),
+        AugmentStep::Vflip(Vflip { p }) => no_probability("vflip.p", *p),
         AugmentStep::Rotate(Rotate {
             degrees: [low, high],
             ..
@@ -61,6 +75,59 @@ fn step_fault(step: &AugmentStep) -> Option<(&'static str, String)> {
             let fits = range.contains(low) && range.contains(high) && low <= high;
             let message = || format!("[{low}, {high}] is no range of degrees within ±360");
             (!fits).then(|| ("rotate.degrees", message()))
+        }
+        AugmentStep::RandomCrop(RandomCrop { size, padding, .. }) => {
+            impossible("random-crop.size", size).or_else(|| {
+                (padding.height > LARGEST || padding.width > LARGEST).then(|| {
+                    let message = format!(
+                        "{}×{} pixels: at most {LARGEST}",
+                        padding.height, padding.width
+                    );
+                    ("random-crop.padding", message)
+                })
+            })
+        }
+        AugmentStep::RandomResizedCrop(RandomResizedCrop { size, scale, ratio }) => {
+            let [low, high] = *scale;
+            let [narrow, wide] = *ratio;
+            impossible("random-resized-crop.size", size)
+                .or_else(|| {
+                    let message =
+                        || format!("[{low}, {high}] is no range of shares above 0, up to 1");
+                    let fits = 0.0 < low && low <= high && high <= 1.0;
+                    (!fits).then(|| ("random-resized-crop.scale", message()))
+                })
+                .or_else(|| {
+                    let message = || format!("[{narrow}, {wide}] is no range of ratios above 0");
+                    let fits = 0.0 < narrow && narrow <= wide && wide.is_finite();
+                    (!fits).then(|| ("random-resized-crop.ratio", message()))
+                })
+        }
+        AugmentStep::ColourJitter(ColourJitter {
+            brightness,
+            contrast,
+            saturation,
+            hue,
+        }) => {
+            let factors = [
+                ("colour-jitter.brightness", brightness),
+                ("colour-jitter.contrast", contrast),
+                ("colour-jitter.saturation", saturation),
+            ];
+            let wrong = factors
+                .into_iter()
+                .find(|(_, amount)| !(**amount >= 0.0 && amount.is_finite()));
+            if let Some((field, amount)) = wrong {
+                return Some((field, format!("{amount}: amounts are 0 or more")));
+            }
+            if !(0.0..=0.5).contains(hue) {
+                let message = format!("{hue}: shifts are 0 to 0.5 turns");
+                return Some(("colour-jitter.hue", message));
+            }
+            let nothing = [brightness, contrast, saturation, hue]
+                .iter()
+                .all(|amount| **amount == 0.0);
+            nothing.then(|| ("colour-jitter", "changes nothing".to_owned()))
         }
     }
 }
@@ -132,8 +199,27 @@ impl Kind for AugmentConfig {
             let message = "one copy that is kept as it is changes nothing";
             faults.push(Fault::at("factor", message).help(help));
         }
+        let mut schema = inputs.get("data").cloned().unwrap_or_default();
+        let recipe = Recipe(self.steps.clone());
+        if faults.is_empty() && recipe.fixes_size() {
+            let before = schema.size;
+            // Of images of unknown size, those without an error have the size of any that fits.
+            match recipe.size_after(before.unwrap_or((LARGEST, LARGEST))) {
+                Ok(after) => schema.size = Some(after),
+                Err(error) => {
+                    let help = "crop less, or pad more";
+                    faults.push(Fault::at("steps", error.to_string()).help(help));
+                }
+            }
+            if !self.online && self.keeps_original() && before != schema.size {
+                let message =
+                    "images that are kept as they are would lie beside crops of another size";
+                let help = "set `keep_original: false`, or crop with `online: true`";
+                faults.push(Fault::at("steps", message).help(help));
+            }
+        }
         if faults.is_empty() {
-            Ok(inputs.get("data").cloned().unwrap_or_default())
+            Ok(schema)
         } else {
             Err(faults)
         }

@@ -24,6 +24,7 @@ mod measure;
 pub mod augment;
 pub mod command;
 pub mod dataset;
+pub mod download;
 pub mod evaluate;
 pub mod preprocess;
 pub mod report;
@@ -128,6 +129,7 @@ kinds! {
     Evaluate(evaluate::EvaluateConfig),
     Report(report::ReportConfig),
     Command(command::CommandConfig),
+    Download(download::DownloadConfig),
 }
 
 /// A `with:` that does not fit its kind.

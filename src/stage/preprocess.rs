@@ -15,7 +15,7 @@ use crate::data::split::Split;
 use crate::data::transform::{Pad, Step, Transform};
 
 /// Largest side of an image that a step may make.
-const LARGEST: usize = 8192;
+pub(super) const LARGEST: usize = 8192;
 
 /// Settings of a preprocess stage.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -118,7 +118,7 @@ impl PreprocessConfig {
 }
 
 /// The first name that appears again later.
-fn twice(names: &[String]) -> Option<&String> {
+pub(super) fn twice(names: &[String]) -> Option<&String> {
     let later = |(at, name): &(usize, &String)| names[at + 1..].contains(name);
     names.iter().enumerate().find(later).map(|(_, name)| name)
 }

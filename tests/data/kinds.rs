@@ -165,6 +165,21 @@ fn leaving_a_default_out_changes_no_setting() {
             json!({"name": "folder", "channels": 3}),
         ),
         (
+            "dataset",
+            json!({"name": "faces", "images": 5}),
+            json!({"name": "faces", "images": 5, "size": 128}),
+        ),
+        (
+            "dataset",
+            json!({"name": "attributes", "resize": 8}),
+            json!({"name": "attributes", "channels": 3, "resize": {"size": [8, 8], "filter": "bilinear"}}),
+        ),
+        (
+            "dataset",
+            json!({"name": "cifar"}),
+            json!({"name": "cifar", "split": "train"}),
+        ),
+        (
             "preprocess",
             json!({"steps": [{"resize": 8}]}),
             json!({"steps": [{"resize": {"size": [8, 8], "filter": "bilinear"}}]}),
@@ -210,6 +225,25 @@ fn schemas_are_known_before_anything_runs() {
         classes: Some(22),
     };
     assert_eq!(known("preprocess", with, shapes), expected);
+    let faces = known(
+        "dataset",
+        json!({"name": "faces", "images": 5}),
+        nothing.clone(),
+    );
+    let expected = DataSchema {
+        channels: Some(3),
+        size: Some((128, 128)),
+        classes: Some(15),
+    };
+    assert_eq!(faces, expected);
+    let with = json!({"online": true, "steps": [{"random-crop": {"size": [96, 64]}}]});
+    assert_eq!(known("augment", with, faces).size, Some((96, 64)));
+    let dogs = known(
+        "dataset",
+        json!({"name": "folder", "resize": 64, "keep": ["dog"]}),
+        nothing.clone(),
+    );
+    assert_eq!((dogs.size, dogs.classes), (Some((64, 64)), Some(1)));
     let idx = known(
         "dataset",
         json!({"name": "idx", "classes": ["x", "y"]}),

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use retake::data::export::export_folder;
+use retake::data::files::Reading;
 use retake::data::{DataError, Label, LabelKind, Pack, folder, idx};
 use retake::hash::Digest;
 
@@ -27,7 +28,7 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn reason<T>(result: Result<T, DataError>) -> String {
+pub fn reason<T>(result: Result<T, DataError>) -> String {
     match result {
         Ok(_) => panic!("expected an error"),
         Err(error) => error.to_string(),
@@ -154,7 +155,7 @@ fn a_folder_laid_out_like_mnist_gives_the_same_bytes_as_its_idx_files() {
     assert!(reason(mnist_dir::read(dir.path(), false)).contains("not an IDX file"));
 }
 
-fn save(path: &Path, image: &retake::data::Image) {
+pub fn save(path: &Path, image: &retake::data::Image) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let color = match image.channels {
         1 => image::ColorType::L8,
@@ -172,7 +173,7 @@ fn sub_folders_are_classes_in_sorted_order() {
     save(&files.join("cat/deep/a.PNG"), &noise(4, 4, 3, 1));
     save(&files.join("cat/z.png"), &noise(1, 1, 1, 2));
     std::fs::write(files.join("notes.txt"), "not an image").unwrap();
-    folder::write(&files, 3, None, &out, &go_on).unwrap();
+    folder::write(&files, None, &Reading::new(3), &out, &go_on).unwrap();
     let pack = Pack::open(&out).unwrap();
     assert_eq!(pack.schema().classes, ["cat", "dog"]);
     let names: Vec<&str> = (0..pack.len()).map(|i| pack.name(i)).collect();
@@ -181,7 +182,11 @@ fn sub_folders_are_classes_in_sorted_order() {
     assert_eq!(pack.image(2), noise(2, 3, 3, 0).view());
     let grey = noise(1, 1, 1, 2).pixels[0];
     assert_eq!(pack.image(1).pixels, [grey; 3], "grey becomes RGB");
-    folder::write(&files, 1, Some(1), &out, &go_on).unwrap();
+    let first = Reading {
+        limit: Some(1),
+        ..Reading::new(1)
+    };
+    folder::write(&files, None, &first, &out, &go_on).unwrap();
     let pack = Pack::open(&out).unwrap();
     assert_eq!((pack.len(), pack.schema().channels), (1, 1));
 }
@@ -190,7 +195,7 @@ fn sub_folders_are_classes_in_sorted_order() {
 fn folders_that_make_no_sense_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (files, out) = (dir.path().join("files"), dir.path().join("p"));
-    let read = || reason(folder::write(&files, 3, None, &out, &go_on));
+    let read = || reason(folder::write(&files, None, &Reading::new(3), &out, &go_on));
     assert!(read().contains("not a folder"));
     std::fs::create_dir(&files).unwrap();
     assert!(read().contains("holds no .png"));
@@ -235,7 +240,7 @@ fn an_exported_folder_reads_back_as_the_same_pack() {
         let pack = pack_of(&before, schema(channels, kind, classes), &items);
         let files = dir.path().join("files");
         export_folder(&pack, &files).unwrap();
-        folder::write(&files, channels, None, &after, &go_on).unwrap();
+        folder::write(&files, None, &Reading::new(channels), &after, &go_on).unwrap();
         assert!(
             std::fs::read(&before).unwrap() == std::fs::read(&after).unwrap(),
             "{kind:?} comes back different"

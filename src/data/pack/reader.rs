@@ -166,6 +166,18 @@ impl Pack {
         })
     }
 
+    /// Height and width of what a trainer is given: the common size, or what the recipe makes of the images.
+    pub fn sample_size(&self) -> Result<(usize, usize), DataError> {
+        match (self.recipe(), self.size()) {
+            (Some(recipe), Some(size)) => recipe.size_after(size),
+            (Some(recipe), None) if recipe.fixes_size() && !self.is_empty() => {
+                let first = self.image(0);
+                recipe.size_after((first.height, first.width))
+            }
+            _ => self.uniform_size(),
+        }
+    }
+
     /// The steps of online augmentation it carries, if any.
     pub fn recipe(&self) -> Option<&Recipe> {
         self.header.recipe.as_ref()

@@ -148,7 +148,7 @@ fn fits(data: &Pack, validation: &Pack) -> Result<(), TrainError> {
 }
 
 fn described(pack: &Pack) -> Result<String, TrainError> {
-    let ((height, width), schema) = (pack.uniform_size()?, pack.schema());
+    let ((height, width), schema) = (pack.sample_size()?, pack.schema());
     let classes = schema.classes.join(", ");
     Ok(format!(
         "{}×{height}×{width} images of {} classes ({classes})",
@@ -166,7 +166,7 @@ pub(super) fn learner(
     let spec = config.model.spec().ok_or_else(|| {
         StageError::Failed("the model was not resolved before the stage ran".to_owned())
     })?;
-    let (height, width) = data.uniform_size().map_err(TrainError::from)?;
+    let (height, width) = data.sample_size().map_err(TrainError::from)?;
     let schema = data.schema();
     let dims = Dims {
         latent: config.latent.unwrap_or(0),
