@@ -51,6 +51,35 @@ fn every_command_works() {
 }
 
 #[test]
+fn a_network_of_ones_own_trains_as_the_readme_writes_it() {
+    let readme = readme();
+    let own = blocks(&readme, "yaml")
+        .into_iter()
+        .find(|block| file_name(block) == Some("own.yaml"))
+        .expect("the README has own.yaml");
+    let project = TempDir::new().expect("there is room for temporary files");
+    fs::write(project.path().join("own.yaml"), own).expect("the folder is writable");
+    let output = Command::new(env!("CARGO_BIN_EXE_retake"))
+        .args(["run", "own.yaml", "--json"])
+        .current_dir(project.path())
+        .env_remove("RETAKE_STORE")
+        .output()
+        .expect("retake starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        said.lines()
+            .last()
+            .is_some_and(|line| line.contains("\"ran\":2")),
+        "{said}"
+    );
+}
+
+#[test]
 fn every_local_link_leads_somewhere() {
     let readme = readme();
     let targets = readme

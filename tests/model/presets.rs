@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+
 use candle_core::Device;
-use retake::model::{Init, ModelSpec, Network, infer, output_shape};
+use retake::model::{Dims, Init, ModelSpec, Network, NetworkTable, infer, output_shape};
 
 use super::dims;
 
@@ -18,10 +20,60 @@ fn the_published_parameter_counts_are_met() {
     assert_eq!(trainable("dcgan-64", "discriminator", 64), 2_765_568);
 }
 
+/// Trainable parameters of every network of a report's library, with z and labels as the report has them.
+fn library(
+    preset: &str,
+    (latent, classes, side): (usize, usize, usize),
+) -> BTreeMap<String, usize> {
+    let dims = Dims {
+        latent,
+        classes,
+        channels: 3,
+        height: side,
+        width: side,
+    };
+    let spec = ModelSpec::preset(preset).expect("a preset");
+    let table = spec.table(&dims).expect("shapes fit");
+    let count = |(name, table): (&String, &NetworkTable)| (name.clone(), table.trainable);
+    table.networks.iter().map(count).collect()
+}
+
+#[test]
+fn the_reports_networks_have_the_reports_parameter_counts() {
+    let r0 = library("r0", (128, 15, 128));
+    assert_eq!(r0["generator"], 4_083_827);
+    assert_eq!(r0["generator-without-maps"], 3_967_907);
+    assert_eq!(r0["discriminator"], 2_920_831);
+    assert_eq!(r0["discriminator-sn"], 2_918_911);
+    assert_eq!(r0["discriminator-projection"], 3_041_776);
+    let r1 = library("r1", (100, 24, 64));
+    assert_eq!(r1["generator"], 3_773_312);
+    assert_eq!(r1["generator-plain"], 3_771_392);
+    assert_eq!(r1["discriminator"], 2_868_992);
+    assert_eq!(r1["discriminator-plain"], 2_867_200);
+    let r3 = library("r3", (100, 0, 64));
+    assert_eq!(r3["generator"], 5_142_083);
+    for discriminator in [
+        "discriminator",
+        "discriminator-sn",
+        "discriminator-sn-dropout",
+    ] {
+        assert_eq!(r3[discriminator], 4_316_545);
+    }
+    let r4 = library("r4", (100, 0, 64));
+    assert_eq!(r4["mapping"], 40_400);
+    assert_eq!(r4["generator"], 3_576_704);
+}
+
 #[test]
 fn inference_counts_what_the_network_holds() {
     for name in ModelSpec::presets() {
-        let side = if name.ends_with("-64") { 64 } else { 32 };
+        let side = match *name {
+            "r0" => 128,
+            "r1" | "r3" | "r4" => 64,
+            name if name.ends_with("-64") => 64,
+            _ => 32,
+        };
         let spec = ModelSpec::preset(name).expect("a preset");
         for (network, spec) in &spec.networks {
             let rows = infer(spec, &dims(side)).expect("shapes fit");
