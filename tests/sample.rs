@@ -282,7 +282,7 @@ fn prompts_give_one_image_each_and_unknown_classes_are_named() {
     bench.add("prompts", name("", &[]), Status::Ok, &outputs);
     let refused = refusal(grid(&bench, &sample(json!({"columns": 5}))));
     assert!(
-        refused.contains("other.json: prompt 1: unknown class `red cube`: there are 3"),
+        refused.contains("other.json: prompt 1: unknown class `red cube` (classes: a, b, c)"),
         "{refused}"
     );
     let mut plain = with_model(5, UNCONDITIONAL);

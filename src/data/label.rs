@@ -84,9 +84,10 @@ fn is_class_name(name: &str) -> bool {
 
 /// Says that `name` is no class: the nearest there is, and all there are.
 pub(super) fn unknown_class(name: &str, classes: &[String]) -> String {
+    let lower = name.to_lowercase();
     let near = classes
         .iter()
-        .map(|class| (strsim::jaro_winkler(name, class), class))
+        .map(|class| (strsim::jaro_winkler(&lower, &class.to_lowercase()), class))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .filter(|(similarity, _)| *similarity > 0.8);
     let hint = match near {

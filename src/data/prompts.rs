@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
+
 use super::attributes::{Table, read_table};
 use super::error::DataError;
 use super::label::unknown_class;
 use super::multi_label::{class_indices, read};
 
 /// Reads prompts as condition vectors (K) of 0 and 1, one a prompt, `classes` giving their order. The file is
-/// JSON, a list of lists of class names (`test.json` of i-CLEVR), or an attribute table without file names: a
+/// JSON, a list of lists of class names (`test.json` of i-CLEVR; a single name may stand without its list), or an attribute table without file names: a
 /// line with the number of prompts, a line with the names of the attributes, a line of values a prompt.
 pub fn read_prompts(path: &Path, classes: &[String]) -> Result<Vec<Vec<f32>>, DataError> {
     let is_json = path
@@ -39,14 +41,29 @@ fn condition(on: &[u32], classes: usize) -> Vec<f32> {
     vector
 }
 
+/// What one image is to show.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a list of class names, as in [\"red cube\"]"
+)]
+enum Prompt {
+    One(String),
+    Many(Vec<String>),
+}
+
 fn begins_as_json(path: &Path) -> Result<bool, DataError> {
     let bytes = std::fs::read(path).map_err(|source| DataError::io(path, source))?;
     Ok(bytes.trim_ascii_start().starts_with(b"["))
 }
 
 fn from_json(path: &Path, classes: &[String]) -> Result<Vec<Vec<u32>>, DataError> {
-    let lists: Vec<Vec<String>> = read(path, "a list of lists of class names")?;
-    let prompt = |(index, names): (usize, &Vec<String>)| {
+    let lists: Vec<Prompt> = read(path, "a list of lists of class names")?;
+    let prompt = |(index, prompt): (usize, &Prompt)| {
+        let names = match prompt {
+            Prompt::One(name) => std::slice::from_ref(name),
+            Prompt::Many(names) => names,
+        };
         class_indices(names, classes)
             .map_err(|reason| DataError::file(path, format!("prompt {}: {reason}", index + 1)))
     };

@@ -57,7 +57,7 @@ impl Checker<'_> {
             .inputs
             .iter()
             .filter(|spec| spec.required && !unknown);
-        for spec in lacking.filter(|spec| !stage.spec.inputs.contains_key(&spec.name)) {
+        for spec in lacking.filter(|spec| !inputs.contains_key(&spec.name)) {
             let message = format!("stage `{}` lacks the input `{}`", stage.name, spec.name);
             let help = format!("add `{}:` under `inputs:`", spec.name);
             self.findings

@@ -152,8 +152,9 @@ impl Kind for EvaluateConfig {
             );
         }
         if let Some(judge) = inputs.get("judge") {
+            let by_labels = self.metrics.contains(&Metric::Accuracy);
             for (name, other) in inputs.iter().filter(|(name, _)| *name != "judge") {
-                faults.extend(misfit(name, other, judge));
+                faults.extend(misfit(name, other, judge, by_labels));
             }
         }
         if faults.is_empty() {
@@ -388,7 +389,7 @@ fn format(node: &InputNode) -> Option<Format> {
 }
 
 /// What is known to differ between the judge's training data and another input.
-fn misfit(name: &str, other: &DataSchema, judge: &DataSchema) -> Vec<Fault> {
+fn misfit(name: &str, other: &DataSchema, judge: &DataSchema, by_labels: bool) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut differ = |what: &str, other: Option<String>, judge: Option<String>| {
         if let (Some(other), Some(judge)) = (other, judge)
@@ -411,11 +412,13 @@ fn misfit(name: &str, other: &DataSchema, judge: &DataSchema) -> Vec<Fault> {
     );
     let size = |(height, width)| format!("{height}×{width}");
     differ("pixels", other.size.map(size), judge.size.map(size));
-    // Images without labels serve as a reference for distances.
-    differ(
-        "classes",
-        other.classes.filter(|n| *n > 0).map(text),
-        judge.classes.map(text),
-    );
+    // Distances need no labels.
+    if by_labels {
+        differ(
+            "classes",
+            other.classes.filter(|n| *n > 0).map(text),
+            judge.classes.map(text),
+        );
+    }
     faults
 }

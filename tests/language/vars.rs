@@ -152,7 +152,7 @@ stages:
   a:
     kind: command
     matrix: {row: [x], seed: "${seeds}", include: [{row: x, epochs: "${long}", list: ["${long}"]}]}
-    with: {run: "${row} ${epochs}", env: ["E${epochs}"], outputs: {out: o}}
+    with: {run: "${row} ${epochs}", outputs: {out: o}}
 "#;
     let project = Project::new(&[("pipelines/p.yaml", text)]);
     let plan = project.open(None, &[]).unwrap();
@@ -186,5 +186,5 @@ stages:
     let plan = project.open(Some("drawn"), &[]).unwrap();
     assert!(node(&plan, "raw").inputs.is_empty() && node(&plan, "raw").missing.is_empty());
     let said = project.open(None, &[("files", "null")]).unwrap_err();
-    assert!(said.contains("files"), "{said}");
+    assert!(said.contains("lacks the input `files`"), "{said}");
 }

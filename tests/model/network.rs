@@ -43,14 +43,16 @@ fn mean_and_deviation(values: &[f32]) -> (f64, f64) {
 #[test]
 fn every_preset_gives_what_inference_said() {
     for name in ModelSpec::presets() {
-        let side = if name.ends_with("-64") { 64 } else { 32 };
+        let side = super::presets::side(name);
         let spec = ModelSpec::preset(name).expect("a preset");
         for (network, net) in &spec.networks {
             let built = build(&spec, network, &dims(side), Init::Dcgan);
             let inputs = Inputs::new()
                 .with("z", draw("z", &[2, 100]))
+                .with("w", draw("w", &[2, 100]))
                 .with("condition", draw("condition", &[2, 24]))
-                .with("image", draw("image", &[2, 3, side, side]));
+                .with("image", draw("image", &[2, 3, side, side]))
+                .noise(1, 0);
             let output = built.forward(&inputs, Mode::Train).expect("an output");
             let shape = retake::model::output_shape(net, &dims(side)).expect("shapes fit");
             assert_eq!(output.dims()[0], 2);

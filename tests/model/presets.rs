@@ -20,6 +20,16 @@ fn the_published_parameter_counts_are_met() {
     assert_eq!(trainable("dcgan-64", "discriminator", 64), 2_765_568);
 }
 
+/// The pixels of a side of the images that a preset is for.
+pub fn side(preset: &str) -> usize {
+    match preset {
+        "r0" => 128,
+        "r1" | "r3" | "r4" => 64,
+        name if name.ends_with("-64") => 64,
+        _ => 32,
+    }
+}
+
 /// Trainable parameters of every network of a report's library, with z and labels as the report has them.
 fn library(
     preset: &str,
@@ -68,12 +78,7 @@ fn the_reports_networks_have_the_reports_parameter_counts() {
 #[test]
 fn inference_counts_what_the_network_holds() {
     for name in ModelSpec::presets() {
-        let side = match *name {
-            "r0" => 128,
-            "r1" | "r3" | "r4" => 64,
-            name if name.ends_with("-64") => 64,
-            _ => 32,
-        };
+        let side = side(name);
         let spec = ModelSpec::preset(name).expect("a preset");
         for (network, spec) in &spec.networks {
             let rows = infer(spec, &dims(side)).expect("shapes fit");

@@ -47,9 +47,7 @@ pub fn bow(p: Point, a: Point, b: Point, sag: f32, radius: f32) -> f32 {
         let drop = 4.0 * sag * t * (1.0 - t);
         [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t + drop]
     };
-    (0..PIECES)
-        .map(|piece| stroke(p, at(piece), at(piece + 1), radius))
-        .fold(f32::MAX, f32::min)
+    union((0..PIECES).map(|piece| stroke(p, at(piece), at(piece + 1), radius)))
 }
 
 /// A triangle, its corners in either direction.
@@ -62,6 +60,19 @@ pub fn triangle(p: Point, corners: [Point; 3]) -> f32 {
         -turn * beside / length(x, y).max(1e-6)
     };
     edge(a, b).max(edge(b, c)).max(edge(c, a))
+}
+
+/// What lies in any of the figures with these distances.
+///
+/// Written out: one build of `fold(f32::MAX, f32::min)` over a closure lost the first figures of a list.
+pub fn union(distances: impl IntoIterator<Item = f32>) -> f32 {
+    let mut nearest = f32::MAX;
+    for distance in distances {
+        if distance < nearest {
+            nearest = distance;
+        }
+    }
+    nearest
 }
 
 /// What lies in `a` and not in `b`.

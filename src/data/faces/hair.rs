@@ -1,6 +1,6 @@
 //! Hair styles as figures: what lies behind the head and what lies on it.
 
-use super::distance::{Point, disc, ellipse, rounded, stroke, triangle, without};
+use super::distance::{Point, disc, ellipse, rounded, stroke, triangle, union, without};
 use super::face::{Look, Style};
 
 /// Signed distance to the hair behind head and shoulders; positive everywhere for styles without any.
@@ -50,34 +50,28 @@ pub fn before(p: Point, look: &Look) -> f32 {
             without(cap, left.min(right)).max(p[1] - 0.5)
         }
         Style::Curly => {
-            let row = (0..7)
-                .map(|curl| {
-                    let t = (curl as f32 - 3.0) / 3.0;
-                    let sink = 0.3 * t * t;
-                    disc(p, [t * width, -height * 0.72 + sink], 0.15)
-                })
-                .fold(f32::MAX, f32::min);
+            let row = union((0..7).map(|curl| {
+                let t = (curl as f32 - 3.0) / 3.0;
+                let sink = 0.3 * t * t;
+                disc(p, [t * width, -height * 0.72 + sink], 0.15)
+            }));
             let top = cap.max(p[1] + height * 0.62);
             row.min(top)
         }
         Style::Spiky => {
-            let spikes = (0..7)
-                .map(|spike| {
-                    let t = (spike as f32 - 3.0) / 3.0;
-                    let root = [t * width * 0.95, -height * 0.62 + 0.22 * t * t];
-                    let tip = [t * width * 1.45 + 0.04, -height - 0.2 + 0.34 * t * t];
-                    let corners = [[root[0] - 0.15, root[1]], tip, [root[0] + 0.15, root[1]]];
-                    triangle(q, corners)
-                })
-                .fold(f32::MAX, f32::min);
-            let fringe = (0..5)
-                .map(|lock| {
-                    let left = -width * 0.95 + lock as f32 * width * 0.38;
-                    let right = left + width * 0.46;
-                    let tip = [left + width * 0.12, -height * 0.36];
-                    triangle(q, [[left, -height * 0.72], [right, -height * 0.72], tip])
-                })
-                .fold(f32::MAX, f32::min);
+            let spikes = union((0..7).map(|spike| {
+                let t = (spike as f32 - 3.0) / 3.0;
+                let root = [t * width * 0.95, -height * 0.62 + 0.22 * t * t];
+                let tip = [t * width * 1.45 + 0.04, -height - 0.2 + 0.34 * t * t];
+                let corners = [[root[0] - 0.15, root[1]], tip, [root[0] + 0.15, root[1]]];
+                triangle(q, corners)
+            }));
+            let fringe = union((0..5).map(|lock| {
+                let left = -width * 0.95 + lock as f32 * width * 0.38;
+                let right = left + width * 0.46;
+                let tip = [left + width * 0.12, -height * 0.36];
+                triangle(q, [[left, -height * 0.72], [right, -height * 0.72], tip])
+            }));
             let top = cap.max(p[1] + height * 0.62);
             let sides = without(cap, ellipse(p, [0.0, 0.2], [width * 0.95, height * 1.1]));
             spikes.min(fringe).min(top).min(sides.max(p[1] + 0.05))
@@ -107,8 +101,8 @@ fn curls(p: Point, width: f32, height: f32, radius: f32) -> f32 {
         [0.866, 0.5],
     ];
     let inner = ellipse(p, [0.0, -0.05], [width, height]).max(p[1] - 0.3);
-    AROUND
+    let around = AROUND
         .iter()
-        .map(|[cos, sin]| disc(p, [cos * width, -0.05 + sin * height], radius))
-        .fold(inner, f32::min)
+        .map(|[cos, sin]| disc(p, [cos * width, -0.05 + sin * height], radius));
+    union(around.chain([inner]))
 }
