@@ -315,6 +315,13 @@ fn what_others_reported_stands_beside_what_the_runs_gave() {
             .unwrap(),
     ));
     let lines: Vec<&str> = text.lines().collect();
+    let header = lines
+        .iter()
+        .position(|line| line.starts_with("| loss | reported |"));
+    let header = header.expect("a header");
+    assert!(lines[header + 1].starts_with("| --- |"), "{text}");
+    assert!(lines[header + 2].starts_with("| bce |"), "{text}");
+    assert!(lines[header + 3].starts_with("| hinge |"), "{text}");
     let row = |name: &str| {
         let found = lines
             .iter()

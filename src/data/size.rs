@@ -99,7 +99,14 @@ where
     D: Deserializer<'de>,
     F: Deserialize<'de> + From<Size>,
 {
-    size_or_full(deserializer).map(Some)
+    struct Written<F>(F);
+    impl<'de, F: Deserialize<'de> + From<Size>> Deserialize<'de> for Written<F> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            size_or_full(deserializer).map(Self)
+        }
+    }
+    let written: Option<Written<F>> = Option::deserialize(deserializer)?;
+    Ok(written.map(|Written(full)| full))
 }
 
 /// The JSON Schema of what [`size_or_full`] reads. For `#[schemars(schema_with)]`.

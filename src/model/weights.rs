@@ -142,6 +142,15 @@ fn rename<'a>(name: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> St
     longest.map_or_else(|| name.to_owned(), |(_, to, rest)| format!("{to}{rest}"))
 }
 
+/// Whether the file begins as `PyTorch`'s do, which keep tensors in the order in which layers were made.
+fn is_zip(path: &Path) -> Result<bool, ModelError> {
+    let bytes = std::fs::read(path).map_err(|source| ModelError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(bytes.starts_with(b"PK"))
+}
+
 /// Every tensor of the network with its tensor of the file.
 fn pair<'a>(
     network: &'a Network,
@@ -150,6 +159,10 @@ fn pair<'a>(
     names: &NameMap,
 ) -> Result<Vec<(&'a Parameter, Tensor)>, ModelError> {
     let mut faults = Vec::new();
+    if *names == NameMap::Rule(Rule::Order) && !is_zip(path)? {
+        let fault = "safetensors files keep no order of layers: give names, or `exact`";
+        return Err(misfit(network, path, vec![fault.to_owned()]));
+    }
     let pairs = if *names == NameMap::Rule(Rule::Order) {
         in_order(network, theirs, &mut faults)
     } else {

@@ -57,7 +57,10 @@ impl Checker<'_> {
             .inputs
             .iter()
             .filter(|spec| spec.required && !unknown);
-        for spec in lacking.filter(|spec| !inputs.contains_key(&spec.name)) {
+        // Of an input that could not be made sense of something has been said.
+        let written = |name: &String| stage.broken && stage.spec.inputs.contains_key(name);
+        for spec in lacking.filter(|spec| !inputs.contains_key(&spec.name) && !written(&spec.name))
+        {
             let message = format!("stage `{}` lacks the input `{}`", stage.name, spec.name);
             let help = format!("add `{}:` under `inputs:`", spec.name);
             self.findings

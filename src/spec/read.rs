@@ -203,7 +203,7 @@ impl Reader<'_> {
             Value::String(text) if is_template(text) => self.findings.add_help(
                 place.clone(),
                 "`${…}` has no meaning here",
-                "it is expanded in `inputs`, `with`, `seed`, `publish`, `matrix.include`, and as an axis's values",
+                "it is expanded in `inputs`, `with`, `seed`, `publish` and `matrix.include`",
             ),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {

@@ -36,6 +36,17 @@ pub enum TrainError {
         "cross-entropy needs exactly one label an image, but the data has several: use `loss: bce`"
     )]
     ManyLabels,
+    /// Softmax cross-entropy of an auxiliary head on an image without exactly one label in each group.
+    #[error(
+        "`auxiliary: {{loss: cross-entropy}}` needs exactly one label in each of the groups {groups:?}, but `{image}` \
+         has none or several: set `groups`, or `loss: bce`"
+    )]
+    NotOneLabel {
+        /// the image's name
+        image: String,
+        /// lengths of the groups
+        groups: Vec<usize>,
+    },
     /// A loss for two networks given to one.
     #[error("this loss is not one of a classifier: use `by-labels`, `bce` or `cross-entropy`")]
     NotAClassifiersLoss,

@@ -12,6 +12,7 @@ pub(super) fn faults(config: &TrainConfig, data: &DataSchema) -> Vec<Fault> {
     faults.extend(adversarial::faults(config, data.classes));
     if let Some(spec) = config.model.spec() {
         let before = faults.len();
+        faults.extend(companions(config, spec));
         faults.extend(networks(config.task, spec));
         if faults.len() == before {
             faults.extend(shapes(config, spec, data));
@@ -22,7 +23,8 @@ pub(super) fn faults(config: &TrainConfig, data: &DataSchema) -> Vec<Fault> {
 
 /// What is sound, but seldom meant.
 pub(super) fn warnings(config: &TrainConfig) -> Vec<String> {
-    let penalised = config.gradient_penalty.is_some() || config.divergence.is_some();
+    let centred = config.r1.is_some() || config.r2.is_some();
+    let penalised = config.gradient_penalty.is_some() || config.divergence.is_some() || centred;
     let critic = config
         .model
         .spec()
@@ -35,11 +37,7 @@ pub(super) fn warnings(config: &TrainConfig) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let bare = config.loss == LossName::Wasserstein
-        && !penalised
-        && config.weight_clip.is_none()
-        && config.r1.is_none()
-        && config.r2.is_none();
+    let bare = config.loss == LossName::Wasserstein && !penalised && config.weight_clip.is_none();
     if bare && critic.is_some_and(|critic| !is_spectral(critic)) {
         warnings.push(
             "nothing keeps the critic from growing steep: a Wasserstein loss wants a gradient penalty, a weight \
@@ -208,6 +206,33 @@ fn untrained(task: TaskName, network: &str) -> String {
         task.name(),
         task.all_networks().join(" and ")
     )
+}
+
+/// Settings of a network that the task could train, if the model had it.
+fn companions(config: &TrainConfig, spec: &ModelSpec) -> Vec<Fault> {
+    let absent = config
+        .task
+        .companions()
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !spec.networks.contains_key(*name));
+    let mut faults = Vec::new();
+    for name in absent {
+        let named = [
+            ("lr", config.lr.contains_key(name)),
+            ("optimisers", config.optimisers.contains_key(name)),
+            ("weights", config.weights.contains_key(name)),
+            (
+                "schedule",
+                config.schedule.as_ref().is_some_and(|all| all.names(name)),
+            ),
+        ];
+        for (setting, _) in named.into_iter().filter(|(_, there)| *there) {
+            let message = format!("the model has no network `{name}`");
+            faults.push(Fault::at(&format!("{setting}.{name}"), message));
+        }
+    }
+    faults
 }
 
 /// Networks that are missing or superfluous, and inputs that nothing feeds.

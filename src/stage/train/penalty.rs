@@ -169,6 +169,9 @@ impl ZeroPenalty {
     }
 }
 
+/// Higher powers of a slope are a slip.
+const MOST_POWER: u32 = 16;
+
 impl Divergence {
     pub(super) fn penalty(&self) -> Penalty {
         Penalty {
@@ -186,7 +189,10 @@ impl Divergence {
     pub(super) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         positive(&mut faults, "k", "the weight of the divergence", self.k);
-        at_least_one(&mut faults, "p", self.p.into());
+        if !(1..=MOST_POWER).contains(&self.p) {
+            let message = format!("must be 1 to {MOST_POWER}, not {}", self.p);
+            faults.push(Fault::at("p", message));
+        }
         faults
     }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::auxiliary::AuxiliarySettings;
 use super::brief::Brief;
 use super::config::{LossName, ReductionName, TaskName, TrainConfig};
 use super::labels::LabelSettings;
 use super::penalty::{Divergence, ZeroPenalty};
 use crate::data::{LabelKind, Pack, Source};
-use crate::loss::{ClassifierLoss, Reduction};
+use crate::loss::{AuxiliaryLoss, ClassifierLoss, Reduction};
 use crate::model::weights::{NameMap, load_into};
 use crate::model::{Dims, ModelHeader, Network, SavedModel};
 use crate::stage::{StageCtx, StageError, Status};
@@ -81,6 +82,9 @@ fn gan(
         zero(&config.r2, Points::Fake, "r2"),
         config.divergence.as_ref().map(Divergence::penalty),
     ];
+    if let Some(auxiliary) = &config.auxiliary {
+        one_label_a_group(auxiliary, data)?;
+    }
     let critic_steps = config.critic_steps.as_ref();
     Ok(Gan {
         generator_weight: weight.map_or(1.0, |weight| weight.generator),
@@ -107,6 +111,30 @@ fn gan(
         batch_size: config.batch_size,
         ..Gan::new(loss, seed)
     })
+}
+
+/// An error unless every image has exactly one label in each group that a softmax chooses from.
+fn one_label_a_group(auxiliary: &AuxiliarySettings, data: &Pack) -> Result<(), TrainError> {
+    let classes = data.schema().classes.len();
+    let AuxiliaryLoss::CrossEntropy { groups } = auxiliary.auxiliary(classes).loss else {
+        return Ok(());
+    };
+    let mut labels = vec![0.0; classes];
+    for image in 0..data.len() {
+        data.label_vector(image, &mut labels);
+        let mut rest = labels.as_slice();
+        for &length in &groups {
+            let (group, behind) = rest.split_at(length.min(rest.len()));
+            rest = behind;
+            if group.iter().filter(|&&label| label > 0.5).count() != 1 {
+                return Err(TrainError::NotOneLabel {
+                    image: data.name(image).to_owned(),
+                    groups,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn reduction(name: Option<ReductionName>) -> Reduction {

@@ -234,12 +234,18 @@ impl Schedules {
                 let filled = schedule.filled(epochs);
                 (!filled.says_nothing()).then_some(Self::Same(filled))
             }
+            Self::Each(each) if each.is_empty() => None,
             Self::Each(each) => Some(Self::Each(
                 each.into_iter()
                     .map(|(network, schedule)| (network, schedule.filled(epochs)))
                     .collect(),
             )),
         }
+    }
+
+    /// Whether a network has one of its own.
+    pub(super) fn names(&self, network: &str) -> bool {
+        matches!(self, Self::Each(each) if each.contains_key(network))
     }
 
     /// That of a network; where it has none, that of the network which `leads` it.
