@@ -85,6 +85,11 @@
 //! ordinary as a loss. [`autograd::backward`] consumes the tape and frees memory as it goes; an optimiser in
 //! [`train`] changes the parameters' tensors in place.
 //!
+//! A [`Task`](train::Task) says what is learnt: [`Gan`](train::Gan), whose step is one of the discriminator and, where its
+//! schedule says so, one of the generator; [`Vae`](train::Vae); [`Classifier`](train::Classifier). What a run depends on
+//! beside its networks is in the [`Learner`](train::Learner)'s counters: rates, schedules and random streams are functions
+//! of them, an average of weights is one more network of the model.
+//!
 //! # Where to add things
 //!
 //! Each is one file and one line in a list; the compiler names every `match` that is then incomplete.
@@ -96,6 +101,7 @@
 //! | a layer | its shapes and its forward pass in `src/model/layers/` | `layers!` there |
 //! | an operation | kernel (with what `src/kernel/` has for loops), derivative and reference in `src/ops/` | [`ops`] |
 //! | a loss | `src/loss/` | [`loss`], and its name in [`stage::train::LossName`] |
+//! | a penalty on a discriminator | what it holds against slopes in `src/loss/penalty.rs`, where it takes them in `src/train/gan/penalty.rs` | its settings in `src/stage/train/penalty.rs` |
 //! | an optimiser | its rule in `src/train/optimiser/` | [`train::OptimiserSpec`], and its name and constants in [`stage::train::OptimiserName`] |
 //! | a metric | features → statistics → score in `src/metric/` | [`metric::Metric`]; what it is computed on in `src/stage/measure.rs` |
 //! | a dataset format | a reader in `src/data/` (of image files: a list for `files.rs`), a card in `datasets/` | [`stage::dataset::DatasetName`]; the card in `src/data/card.rs` |

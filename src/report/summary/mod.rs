@@ -40,6 +40,13 @@ pub struct SummaryColumn {
     pub pick: Pick,
 }
 
+impl SummaryColumn {
+    /// Whether one run can be better than another in it: a spread over draws is no merit.
+    pub fn is_ranked(&self) -> bool {
+        !self.metric.ends_with("-sd")
+    }
+}
+
 /// One value with its spread.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SummaryCell {

@@ -54,7 +54,8 @@ pub fn mark_protocols(
 
 /// Marks the best mean of each column among the cells of one protocol, where there are two or more.
 pub fn mark_best(runs: &[Run], columns: &[SummaryColumn], rows: &mut [SummaryRow]) {
-    for (position, column) in columns.iter().enumerate() {
+    let ranked = columns.iter().enumerate();
+    for (position, column) in ranked.filter(|(_, column)| column.is_ranked()) {
         let direction = runs
             .iter()
             .flat_map(|run| &run.rows)
