@@ -207,7 +207,7 @@ fn prompts_with_faults_are_refused_with_the_entry() {
             r#"[["red"], ["gra"]]"#,
             "prompt 2: unknown class `gra`: did you mean `gray`? (classes: gray, red)",
         ),
-        (r#"[3]"#, "a list of lists of class names"),
+        ("[3]", "a list of lists of class names"),
         ("[]", "lists no prompt"),
         (
             "1\nred grey\n1 0\n",

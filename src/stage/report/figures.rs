@@ -35,7 +35,7 @@ pub fn curves(
             lines.retain(|line| {
                 line.points
                     .iter()
-                    .any(|(_, rate)| *rate != line.points[0].1)
+                    .any(|(_, rate)| rate.to_bits() != line.points[0].1.to_bits())
             });
         }
         if lines.is_empty() {
