@@ -7,6 +7,7 @@ mod history;
 mod incremental;
 mod learning;
 mod losses;
+mod networks;
 mod optimiser;
 mod schedules;
 mod trajectory;

@@ -34,7 +34,7 @@ pub struct DatasetConfig {
     /// All but `shapes` and `faces`: take the first so many images only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// `folder`: read the images of these classes only, as in [dog].
+    /// `folder`: read the images of these classes only, as in `[dog]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Vec<String>>,
     /// `folder`, `attributes`, `multi-label-json`: scale on reading, as `resize` of a preprocess stage does.
