@@ -23,6 +23,7 @@ presets![
     "wgan-gp-64",
     "resnet-18-small",
     "resnet-8",
+    "judge-64",
     "r0",
     "r1",
     "r3",

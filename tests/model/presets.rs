@@ -117,6 +117,7 @@ fn presets_give_images_logits_and_classes() {
         assert_eq!(shape(preset, "generator", side), [3, side, side]);
         assert_eq!(shape(preset, "discriminator", side), [1]);
     }
+    assert_eq!(shape("judge-64", "classifier", 64), [24]);
     for side in [28, 32, 64] {
         assert_eq!(shape("resnet-18-small", "classifier", side), [24]);
         assert_eq!(shape("resnet-8", "classifier", side), [24]);
