@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::error::DataError;
-use super::files::{Entry, Reading, is_inside, pack_files};
+use super::files::{Entry, Reading, is_inside, pack_files, require_folder};
 use super::label::{Label, LabelKind, PackSchema};
 use super::work::Watch;
 
@@ -25,12 +25,7 @@ pub fn write(
     out: &Path,
     watch: Watch<'_>,
 ) -> Result<(), DataError> {
-    if !dir.is_dir() {
-        return Err(DataError::file(
-            dir,
-            "not a folder: give the folder that holds the images",
-        ));
-    }
+    require_folder(dir)?;
     let Table { names, rows } = read_table(table, true)?;
     let mut seen = HashSet::new();
     for (line, file, _) in &rows {

@@ -23,6 +23,17 @@ pub struct Reading {
     pub resize: Option<Resize>,
 }
 
+/// An error unless `dir` is a folder.
+pub(super) fn require_folder(dir: &Path) -> Result<(), DataError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    Err(DataError::file(
+        dir,
+        "not a folder: give the folder that holds the images",
+    ))
+}
+
 impl Reading {
     /// All files, with `channels` colour channels, in their own size.
     pub const fn new(channels: usize) -> Self {

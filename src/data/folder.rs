@@ -9,7 +9,7 @@ use std::path::Path;
 use walkdir::WalkDir;
 
 use super::error::DataError;
-use super::files::{Entry, Reading, is_inside, pack_files};
+use super::files::{Entry, Reading, is_inside, pack_files, require_folder};
 use super::label::{Label, LabelKind, PackSchema};
 use super::select::{Filter, Selection};
 use super::work::Watch;
@@ -41,12 +41,7 @@ pub fn write(
     out: &Path,
     watch: Watch<'_>,
 ) -> Result<(), DataError> {
-    if !dir.is_dir() {
-        return Err(DataError::file(
-            dir,
-            "not a folder: give the folder that holds the images",
-        ));
-    }
+    require_folder(dir)?;
     let (labels, classes, mut entries) = if dir.join(LABELS_FILE).exists() {
         from_table(dir)?
     } else {

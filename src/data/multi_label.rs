@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
 use super::error::DataError;
-use super::files::{Entry, Reading, is_inside, pack_files};
+use super::files::{Entry, Reading, is_inside, pack_files, require_folder};
 use super::label::{Label, LabelKind, PackSchema, unknown_class};
 use super::work::Watch;
 
@@ -21,12 +21,7 @@ pub fn write(
     out: &Path,
     watch: Watch<'_>,
 ) -> Result<(), DataError> {
-    if !dir.is_dir() {
-        return Err(DataError::file(
-            dir,
-            "not a folder: give the folder that holds the images",
-        ));
-    }
+    require_folder(dir)?;
     let classes = read_classes(classes)?;
     let listed: IndexMap<String, Vec<String>> = read(labels, "{file: [class, …], …}")?;
     if listed.is_empty() {

@@ -142,31 +142,30 @@ fn rename<'a>(name: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> St
     longest.map_or_else(|| name.to_owned(), |(_, to, rest)| format!("{to}{rest}"))
 }
 
-/// Whether the file begins as `PyTorch`'s do, which keep tensors in the order in which layers were made.
-fn is_zip(path: &Path) -> Result<bool, ModelError> {
-    let bytes = std::fs::read(path).map_err(|source| ModelError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(bytes.starts_with(b"PK"))
+/// What a file holds.
+struct Theirs {
+    /// name → tensor
+    tensors: Vec<(String, Tensor)>,
+    /// whether they stand in the order in which layers were made, as in `PyTorch`'s own files
+    ordered: bool,
 }
 
 /// Every tensor of the network with its tensor of the file.
 fn pair<'a>(
     network: &'a Network,
     path: &Path,
-    theirs: Vec<(String, Tensor)>,
+    Theirs { tensors, ordered }: Theirs,
     names: &NameMap,
 ) -> Result<Vec<(&'a Parameter, Tensor)>, ModelError> {
     let mut faults = Vec::new();
-    if *names == NameMap::Rule(Rule::Order) && !is_zip(path)? {
+    if *names == NameMap::Rule(Rule::Order) && !ordered {
         let fault = "safetensors files keep no order of layers: give names, or `exact`";
         return Err(misfit(network, path, vec![fault.to_owned()]));
     }
     let pairs = if *names == NameMap::Rule(Rule::Order) {
-        in_order(network, theirs, &mut faults)
+        in_order(network, tensors, &mut faults)
     } else {
-        by_name(network, theirs, names, &mut faults)
+        by_name(network, tensors, names, &mut faults)
     };
     let misshaped = pairs
         .iter()
@@ -268,13 +267,14 @@ fn misfit(network: &Network, path: &Path, faults: Vec<String>) -> ModelError {
 }
 
 /// The tensors of the file for the network `network`, in the file's order.
-fn read(path: &Path, network: &str) -> Result<Vec<(String, Tensor)>, ModelError> {
+fn read(path: &Path, network: &str) -> Result<Theirs, ModelError> {
     let bytes = std::fs::read(path).map_err(|source| ModelError::Io {
         path: path.to_owned(),
         source,
     })?;
+    let ordered = bytes.starts_with(b"PK");
     let mut tensors = match bytes.as_slice() {
-        [b'P', b'K', ..] => read_pytorch(path, network)?,
+        _ if ordered => read_pytorch(path, network)?,
         [0x80, ..] => {
             return Err(damaged(
                 path,
@@ -284,7 +284,7 @@ fn read(path: &Path, network: &str) -> Result<Vec<(String, Tensor)>, ModelError>
         bytes => read_safetensors(path, bytes, network)?,
     };
     tensors.retain(|(name, _)| name.rsplit('.').next() != Some(COUNTER));
-    Ok(tensors)
+    Ok(Theirs { tensors, ordered })
 }
 
 fn read_pytorch(path: &Path, network: &str) -> Result<Vec<(String, Tensor)>, ModelError> {

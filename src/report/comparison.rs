@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::history::History;
@@ -12,9 +13,11 @@ use super::runs::text;
 use super::summary::{Summary, SummaryColumn, SummaryRow};
 
 /// What others have reported of experiments that the runs repeat.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Reported {
-    /// the axis whose values name the experiments
+    /// the axis whose values name the experiments; `row` if not given
+    #[serde(default = "row")]
     pub axis: String,
     /// who has reported it, and on which data
     pub source: String,
@@ -23,11 +26,17 @@ pub struct Reported {
     /// value of the axis → what was reported of it, as text
     pub rows: BTreeMap<String, String>,
     /// figures of the runs' histories that answer what was reported
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryFigure>,
 }
 
+fn row() -> String {
+    "row".to_owned()
+}
+
 /// One number of a run's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HistoryFigure {
     /// the history's column
     pub column: String,
@@ -36,7 +45,7 @@ pub struct HistoryFigure {
 }
 
 /// Which value of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HistoryPick {
     /// the largest

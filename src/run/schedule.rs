@@ -381,19 +381,18 @@ impl<'a> Scheduler<'a> {
 
     /// Passes on what a running job tells.
     fn pass_on(&mut self, id: usize, news: News) {
-        if !self.running.contains_key(&id) {
-            return;
+        if matches!(news, News::Begins) {
+            self.warn(id);
         }
+        let Some(running) = self.running.get(&id) else {
+            return;
+        };
         let name = self.session.plan.nodes[id].name.clone();
         let event = match news {
             News::Waits(owner) => Event::Note {
                 message: format!("{name}: waiting for {owner}, which is at the same work"),
             },
             News::Begins => {
-                self.warn(id);
-                let Some(running) = self.running.get(&id) else {
-                    return;
-                };
                 let forced = self.options.force.contains(&id);
                 Event::Started {
                     stage: name.stage,

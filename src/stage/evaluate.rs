@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::checkpoint::{self, Checkpoint, Checkpoints, Named};
+use super::defaults::{is_one, is_yes, one, yes};
 use super::generate::Noise;
 use super::measure::{Measurer, Subject};
 use super::{
@@ -48,24 +49,6 @@ pub struct EvaluateConfig {
 
 /// More draws than this are a slip.
 const MOST_DRAWS: u64 = 1000;
-
-fn one() -> u64 {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_one(value: &u64) -> bool {
-    *value == 1
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_yes(value: &bool) -> bool {
-    *value
-}
 
 fn default_samples() -> u64 {
     1000

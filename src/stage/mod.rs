@@ -17,6 +17,7 @@ pub use kind::{
 };
 
 mod checkpoint;
+mod defaults;
 mod generate;
 mod judge;
 mod measure;

@@ -12,6 +12,7 @@ mod critic;
 mod drive;
 mod labels;
 mod ledger;
+mod names;
 mod optimiser;
 mod outcome;
 mod penalty;
@@ -21,7 +22,8 @@ mod schedule;
 
 use std::path::Path;
 
-pub use config::{LossName, Precision, TaskName, TrainConfig};
+pub use config::TrainConfig;
+pub use names::{LossName, Precision, TaskName};
 pub use optimiser::{Constants, OptimiserName};
 
 use super::{

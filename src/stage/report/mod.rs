@@ -17,7 +17,7 @@ use super::{
     DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Outcome, OutputSpec, Product,
     StageCtx, StageError,
 };
-use crate::report::comparison::{HistoryFigure, HistoryPick, Reported};
+use crate::report::comparison::Reported;
 use crate::report::markdown;
 
 /// Settings of a report stage.
@@ -35,77 +35,7 @@ pub struct ReportConfig {
     pub template: Option<Template>,
     /// What others have reported of experiments that the runs repeat: a table sets it beside the runs' figures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reported: Option<ReportedSettings>,
-}
-
-/// What others have reported.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReportedSettings {
-    /// The axis whose values name the experiments.
-    #[serde(default = "default_axis")]
-    pub axis: String,
-    /// Who has reported it, and on which data.
-    pub source: String,
-    /// On which data the runs are made.
-    pub here: String,
-    /// Experiment → what was reported of it.
-    pub rows: BTreeMap<String, String>,
-    /// Figures of the runs' histories that answer what was reported.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub history: Vec<HistoryFigureSettings>,
-}
-
-/// One number of a run's history.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HistoryFigureSettings {
-    /// The history's column, as in `accuracy_validation`.
-    pub column: String,
-    /// Which of its values.
-    pub pick: Pick,
-}
-
-/// Which value of a history's column.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pick {
-    /// the largest
-    Max,
-    /// the smallest
-    Min,
-    /// the mean
-    Mean,
-    /// the last
-    Last,
-}
-
-fn default_axis() -> String {
-    "row".to_owned()
-}
-
-impl ReportedSettings {
-    fn reported(&self) -> Reported {
-        Reported {
-            axis: self.axis.clone(),
-            source: self.source.clone(),
-            here: self.here.clone(),
-            rows: self.rows.clone(),
-            history: self
-                .history
-                .iter()
-                .map(|figure| HistoryFigure {
-                    column: figure.column.clone(),
-                    pick: match figure.pick {
-                        Pick::Max => HistoryPick::Max,
-                        Pick::Min => HistoryPick::Min,
-                        Pick::Mean => HistoryPick::Mean,
-                        Pick::Last => HistoryPick::Last,
-                    },
-                })
-                .collect(),
-        }
-    }
+    pub reported: Option<Reported>,
 }
 
 /// A template: a path in YAML, its text once resolved.
@@ -207,8 +137,7 @@ impl Kind for ReportConfig {
 
     fn run(&self, ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
         let title = self.title.clone().unwrap_or_else(|| ctx.pipeline.clone());
-        let reported = self.reported.as_ref().map(ReportedSettings::reported);
-        let (document, files) = compose::document(ctx, title, reported.as_ref())?;
+        let (document, files) = compose::document(ctx, title, self.reported.as_ref())?;
         let template = self.template.clone().map(String::from);
         let text = markdown::render(template.as_deref(), &document).map_err(failed)?;
         let mut tree: BTreeMap<String, Product> = files

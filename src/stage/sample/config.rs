@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::stage::defaults::{is_default, is_yes, yes};
+
 use crate::report::animation::RATES;
 use crate::stage::checkpoint::{Checkpoints, Named};
 use crate::stage::{Fault, InputSchemas};
@@ -55,19 +57,6 @@ pub struct SampleConfig {
 
 fn default_images() -> u64 {
     64
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_yes(value: &bool) -> bool {
-    *value
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// What a sample stage draws.

@@ -4,13 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::brief::{Main, float, is_default};
+use super::brief::{Main, float};
 use super::config::TrainConfig;
 use super::labels::LabelSettings;
 use super::penalty::Divergence;
 use super::range::{below_one, positive};
 use crate::ops::Policy;
 use crate::stage::Fault;
+use crate::stage::defaults::is_default;
 use crate::train::Average;
 
 /// An entry of `diff_augment:`.

@@ -87,17 +87,3 @@ pub(super) fn count(number: &Number) -> Result<u64, String> {
         .as_u64()
         .ok_or_else(|| format!("{number} is not a whole number of at least 0"))
 }
-
-/// The default of what happens every so many steps.
-pub(super) fn one() -> u64 {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-pub(super) fn is_one(number: &u64) -> bool {
-    *number == 1
-}
-
-pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}

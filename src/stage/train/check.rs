@@ -1,7 +1,8 @@
 //! What can be wrong with the settings of a train stage.
 
 use super::adversarial;
-use super::config::{ClipSettings, LossName, TaskName, TrainConfig};
+use super::config::TrainConfig;
+use super::names::{ClipSettings, LossName, TaskName};
 use super::range::positive;
 use crate::model::{Dims, LayerSpec, ModelSpec, NetworkSpec, output_shape, outputs};
 use crate::stage::{DataSchema, Fault};

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::brief::{Main, count, float, is_default};
+use super::brief::{Main, count, float};
 use super::range::{at_least_one, positive};
 use crate::stage::Fault;
+use crate::stage::defaults::is_default;
 use crate::train::{ClipScope, CriticSteps, WarmUp, WeightClip};
 
 /// `critic_steps:`, discriminator steps for every generator step.

@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::brief::{Main, float, is_default, is_one, one};
+use super::brief::{Main, float};
 use super::range::{at_least_one, positive};
 use crate::loss::Steepness;
 use crate::stage::Fault;
+use crate::stage::defaults::{is_default, is_one, one};
 use crate::train::{Penalty, Points};
 
 /// `gradient_penalty:`, λ·E(‖∇D‖ − 1)².

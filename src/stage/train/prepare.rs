@@ -6,8 +6,9 @@ use indexmap::IndexMap;
 
 use super::auxiliary::AuxiliarySettings;
 use super::brief::Brief;
-use super::config::{LossName, ReductionName, TaskName, TrainConfig};
+use super::config::TrainConfig;
 use super::labels::LabelSettings;
+use super::names::{LossName, ReductionName, TaskName};
 use super::penalty::{Divergence, ZeroPenalty};
 use crate::data::{LabelKind, Pack, Source};
 use crate::loss::{AuxiliaryLoss, ClassifierLoss, Reduction};
