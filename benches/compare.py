@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Trains the same networks in retake and in PyTorch, turn and turn about, and prints a table in Markdown.
+"""Trains and runs the same networks in retake and in PyTorch, turn and turn about, and prints a table in Markdown.
 
     benches/pytorch/setup.sh VENV          once, or any environment with PyTorch and pyyaml
     benches/compare.py --python VENV/bin/python
+
+`inception-v3`, which asks for features only, is torch-fidelity's network there: VENV needs torch-fidelity, too, and the
+torchvision of its PyTorch.
 
 Every measurement is a process of its own: retake, PyTorch in either memory layout, retake again ... A ratio is
 that of one round; the table has the median over the rounds. Use an idle machine. Where that is not to be had,
@@ -29,6 +32,7 @@ WORKLOADS = {
     "dcgan-64": (32, 128),
     "wgan-gp-64": (32, 64),
     "resnet": (64,),
+    "inception-v3": (16,),
 }
 
 

@@ -1,4 +1,4 @@
-//! Times training steps: the counterpart of `benches/pytorch/train.py`, with the same flags and output.
+//! Times training steps, and features of images: the counterpart of `benches/pytorch/train.py`, with the same flags and output.
 //!
 //! One JSON object a round on standard output; what its fields mean is told there. `benches/compare.py` runs
 //! both and makes the table.
@@ -19,7 +19,7 @@ use clap::{Parser, ValueEnum};
 use retake::data::Batch;
 use retake::device::{self, DeviceRequest};
 use retake::loss::{ClassifierLoss, GanLoss, Steepness};
-use retake::model::{Dims, Init, ModelHeader, ModelRef, Network, SavedModel};
+use retake::model::{Dims, Init, Inputs, Mode, ModelHeader, ModelRef, Network, SavedModel};
 use retake::rng::Stream;
 use retake::train::{
     Adam, Classifier, CriticSteps, Gan, Learner, OptimiserSpec, Penalty, Points, Step, Task,
@@ -67,6 +67,9 @@ enum Workload {
     WganGp64,
     /// one step of the classifier that judges, on 32×32 images
     Resnet,
+    /// features of images by `InceptionV3`, 299×299
+    #[value(name = "inception-v3")]
+    InceptionV3,
     /// a product of two matrices of 2048×2048 by the `gemm` crate: what the machine can do
     Gemm,
 }
@@ -115,6 +118,19 @@ impl Workload {
                 let rates = [("classifier", 1e-3)];
                 let learner = learner(model, 32, Init::Pytorch, &rates, (0.9, 0.999), device)?;
                 Ok(steps(task, learner, images(batch, 32)))
+            }
+            Self::InceptionV3 => {
+                let model = ModelRef::Preset("inception-v3".to_owned());
+                let learner = learner(model, 299, Init::He, &[], (0.9, 0.999), device)?;
+                let network = learner.model.networks["inception"].folded()?;
+                let images = noise(batch * 3 * 299 * 299);
+                let images = Tensor::from_vec(images, (batch, 3, 299, 299), device)?;
+                let inputs = Inputs::new().with("image", images);
+                Ok(Box::new(move || {
+                    let (_, taps) = network.forward_with_taps(&inputs, Mode::Eval)?;
+                    taps["2048"].tensor().to_vec2::<f32>()?;
+                    Ok(())
+                }))
             }
             Self::Gemm => {
                 let matrix = Tensor::from_vec(noise(2048 * 2048), (2048, 2048), device)?;

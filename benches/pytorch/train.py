@@ -125,6 +125,27 @@ def resnet(setup):
     return step, 3 * flops.all - flops.first
 
 
+@workload("inception-v3")
+def inception_v3(setup):
+    """The features that FID compares, of images of 299x299, by torch-fidelity's network (with numbers as they come)."""
+    import torch_fidelity.feature_extractor_inceptionv3 as fidelity
+
+    extractor = fidelity.FeatureExtractorInceptionV3
+    # No weights to load, and nothing to resize.
+    extractor.load_state_dict = lambda *_: None
+    fidelity.load_state_dict_from_url = lambda *_, **__: None
+    fidelity.interpolate_bilinear_2d_like_tensorflow1x = lambda x, **_: x
+    net = setup.prepare(extractor("inception", ["2048"])).eval()
+    pixels = torch.randint(256, (setup.batch, 3, 299, 299), dtype=torch.uint8, device=setup.device)
+    pixels = pixels.contiguous(memory_format=setup.format)
+
+    def step():
+        with torch.no_grad(), setup.precision():
+            return net(pixels)[0].cpu()
+
+    return step, Flops(net, pixels[:1].cpu()).all
+
+
 @workload("gemm")
 def gemm(setup):
     """A product of two matrices of 2048x2048: what the machine can do. One "image" of the batch is all of it."""

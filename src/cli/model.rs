@@ -128,14 +128,23 @@ fn print(args: &Args, name: &str, spec: &ModelSpec, dims: &Dims) -> Result<(), C
         let json = serde_json::json!({"name": name, "dims": dims, "model": table});
         return common::print_json(&json);
     }
-    common::print(&text(name, &table, dims))
+    // Where networks say all their inputs' sizes themselves, nothing of the data enters.
+    let inputs = spec
+        .networks
+        .values()
+        .flat_map(|network| network.inputs.values());
+    let open = inputs.flatten().any(|size| !size.is_fixed());
+    common::print(&text(name, &table, open.then_some(dims)))
 }
 
-fn text(name: &str, table: &ModelTable, dims: &Dims) -> String {
-    let mut text = format!(
-        "{name}: images ({}, {}, {}), {} classes, z of {}\n",
-        dims.channels, dims.height, dims.width, dims.classes, dims.latent
-    );
+fn text(name: &str, table: &ModelTable, dims: Option<&Dims>) -> String {
+    let mut text = match dims {
+        None => format!("{name}\n"),
+        Some(dims) => format!(
+            "{name}: images ({}, {}, {}), {} classes, z of {}\n",
+            dims.channels, dims.height, dims.width, dims.classes, dims.latent
+        ),
+    };
     for (network, table) in &table.networks {
         text += &network_text(network, table);
     }
@@ -165,7 +174,10 @@ fn network_text(name: &str, table: &NetworkTable) -> String {
     }
     for row in &table.layers {
         rows.push([
-            row.path.trim_start_matches("layers.").to_owned(),
+            match &row.name {
+                Some(name) => name.clone(),
+                None => row.path.trim_start_matches("layers.").to_owned(),
+            },
             row.layer.to_owned(),
             shape(&row.output_shape),
             number(row.trainable),

@@ -45,6 +45,24 @@ impl<'a, T> Slots<'a, T> {
         assume_written(self.0)
     }
 
+    /// Copies `parts` one after the other, which have as many elements together.
+    ///
+    /// # Panics
+    /// If they have not.
+    pub fn join<'b>(self, parts: impl Iterator<Item = &'b [T]>) -> &'a mut [T]
+    where
+        T: Copy + 'b,
+    {
+        let mut rest = &mut *self.0;
+        for part in parts {
+            let (slots, others) = rest.split_at_mut(part.len());
+            slots.write_copy_of_slice(part);
+            rest = others;
+        }
+        assert!(rest.is_empty(), "parts are shorter than their place");
+        assume_written(self.0)
+    }
+
     /// Writes parts of `size` one after the other, as [`collect_chunks`] does.
     #[inline(always)]
     pub fn fill_chunks(
@@ -75,8 +93,8 @@ fn written<T>(
 
 #[inline(always)]
 fn assume_written<T>(slots: &mut [MaybeUninit<T>]) -> &mut [T] {
-    #[expect(unsafe_code, reason = "both callers have just written every element")]
-    // SAFETY: `fill` writes every slot in its loop, `fill_chunks` has every part `written`.
+    #[expect(unsafe_code, reason = "the callers have just written every element")]
+    // SAFETY: `fill` writes every slot in its loop, `join` until none is left, `fill_chunks` has every part `written`.
     unsafe {
         slots.assume_init_mut()
     }

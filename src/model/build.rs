@@ -4,9 +4,11 @@
 //! parameters and the computation; neither can disagree with the other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::dims::{Dim, Dims};
 use super::error::{ModelError, ShapeError};
+use super::fold::{ChannelMap, Folded, Numbers};
 use super::infer::LayerRow;
 use super::init::Role;
 use super::inputs::Run;
@@ -28,6 +30,21 @@ pub(super) trait Forward: Send + Sync {
     /// Takes over the activation of the layer that follows, if it can compute both at once.
     fn absorb(&mut self, _: Activation) -> bool {
         false
+    }
+
+    /// What it does in evaluation, if that is a function of each channel by itself.
+    fn channel_map(&self, _: &Numbers<'_>) -> Result<Option<ChannelMap>, ModelError> {
+        Ok(None)
+    }
+
+    /// This and then `next` as one layer for evaluation.
+    fn folded_with(&self, _next: &ChannelMap, _: &Numbers<'_>) -> Folded {
+        Ok(None)
+    }
+
+    /// The same with all layers in it folded.
+    fn folded(&self, _: &Numbers<'_>) -> Folded {
+        Ok(None)
     }
 }
 
@@ -77,6 +94,7 @@ pub(super) struct Walked {
     pub inputs: BTreeMap<String, Vec<usize>>,
     pub output: Vec<usize>,
     pub heads: BTreeMap<String, Vec<usize>>,
+    pub taps: BTreeMap<String, Vec<usize>>,
     pub rows: Vec<LayerRow>,
     pub parameters: Vec<Declared>,
     pub buffers: Vec<Declared>,
@@ -90,11 +108,14 @@ pub(super) fn walk(spec: &NetworkSpec, dims: &Dims) -> Result<Walked, ShapeError
         inputs: BTreeMap::new(),
         used: BTreeSet::from([spec.start.clone()]),
         path: String::new(),
+        named: None,
+        tensors: BTreeMap::new(),
         layer: "input",
         rows: Vec::new(),
         parameters: Vec::new(),
         buffers: Vec::new(),
         heads: BTreeMap::new(),
+        taps: BTreeMap::new(),
     };
     for (name, shape) in &spec.inputs {
         builder.path = format!("inputs.{name}");
@@ -123,12 +144,14 @@ pub(super) fn walk(spec: &NetworkSpec, dims: &Dims) -> Result<Walked, ShapeError
         parameters,
         buffers,
         heads,
+        taps,
         ..
     } = builder;
     Ok(Walked {
         inputs,
         output,
         heads,
+        taps,
         rows,
         parameters,
         buffers,
@@ -141,12 +164,25 @@ pub(super) struct Builder<'a> {
     dims: &'a Dims,
     inputs: BTreeMap<String, Vec<usize>>,
     used: BTreeSet<String>,
+    /// of the layer being built
     path: String,
+    /// the nearest layer with a name that holds or is this one
+    named: Option<Name>,
+    /// tensor → the layer that declared it
+    tensors: BTreeMap<String, String>,
     layer: &'static str,
     rows: Vec<LayerRow>,
     parameters: Vec<Declared>,
     buffers: Vec<Declared>,
     heads: BTreeMap<String, Vec<usize>>,
+    taps: BTreeMap<String, Vec<usize>>,
+}
+
+/// What the layers at a place and below are called.
+struct Name {
+    text: String,
+    /// bytes of the place's path
+    place: usize,
 }
 
 impl Builder<'_> {
@@ -191,6 +227,23 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Declares a place to read from: `name`, where what flows is of `shape`.
+    pub fn tap(&mut self, name: &str, shape: &[usize]) -> Result<(), ShapeError> {
+        if self.taps.contains_key(name) {
+            return Err(self.misfit(format_args!("has the name `{name}`, which another has too")));
+        }
+        self.taps.insert(name.to_owned(), shape.to_vec());
+        Ok(())
+    }
+
+    /// What the layer being built is called: after the nearest named layer and its place in it, or else after its place.
+    fn name(&self) -> String {
+        match &self.named {
+            Some(Name { text, place }) => format!("{text}{}", &self.path[*place..]),
+            None => self.path.clone(),
+        }
+    }
+
     /// Declares a trainable tensor of the layer being built.
     pub fn parameter(
         &mut self,
@@ -215,10 +268,17 @@ impl Builder<'_> {
         Ok(BufferSlot(self.buffers.len() - 1))
     }
 
-    fn declare(&self, name: &str, shape: &[usize], role: Role) -> Result<Declared, ShapeError> {
+    fn declare(&mut self, name: &str, shape: &[usize], role: Role) -> Result<Declared, ShapeError> {
         self.check_elements(shape)?;
+        let name = format!("{}.{name}", self.name());
+        if let Some(other) = self.tensors.get(&name) {
+            return Err(self.misfit(format_args!(
+                "has a tensor `{name}`, and so has the layer at {other}"
+            )));
+        }
+        self.tensors.insert(name.clone(), self.path.clone());
         Ok(Declared {
-            name: format!("{}.{name}", self.path),
+            name,
             shape: shape.to_vec(),
             role,
         })
@@ -245,17 +305,17 @@ impl Builder<'_> {
         input: Vec<usize>,
     ) -> Result<(Sequence, Vec<usize>), ShapeError> {
         let mut shape = input;
-        let mut steps: Vec<(String, Box<dyn Forward>)> = Vec::with_capacity(layers.len());
+        let mut steps: Vec<(String, Arc<dyn Forward>)> = Vec::with_capacity(layers.len());
         for (index, layer) in layers.iter().enumerate() {
             let path = format!("{list}.{index}");
             let built = self.one(&path, layer, &shape)?;
             shape = built.shape;
             let absorbed = match (steps.last_mut(), built.forward.activation()) {
-                (Some((_, before)), Some(activation)) => before.absorb(activation),
+                (Some((_, before)), Some(activation)) => absorb(before, activation),
                 _ => false,
             };
             if !absorbed {
-                steps.push((path, built.forward));
+                steps.push((path, Arc::from(built.forward)));
             }
         }
         Ok((Sequence(steps), shape))
@@ -281,6 +341,29 @@ impl Builder<'_> {
         Ok(Built::new(shape, sequence))
     }
 
+    /// Builds the layer at the place of the one being built, which has a name of its own.
+    pub fn named(
+        &mut self,
+        name: &str,
+        layer: &LayerSpec,
+        input: &[usize],
+    ) -> Result<Built, ShapeError> {
+        let text = match &self.named {
+            Some(outer) => format!("{}.{name}", outer.text),
+            None => name.to_owned(),
+        };
+        let mut path = self.path.clone();
+        // The list of a block that has a name stands below a key.
+        if matches!(layer, LayerSpec::Block(_)) {
+            path += ".block";
+        }
+        let place = path.len();
+        let outer = self.named.replace(Name { text, place });
+        let built = self.one(&path, layer, input);
+        self.named = outer;
+        built
+    }
+
     fn one(&mut self, path: &str, layer: &LayerSpec, input: &[usize]) -> Result<Built, ShapeError> {
         path.clone_into(&mut self.path);
         self.layer = layer.name();
@@ -288,7 +371,7 @@ impl Builder<'_> {
         let before = (count(&self.parameters), count(&self.buffers));
         let built = layer.build(input, self)?;
         self.check_elements(&built.shape)?;
-        if matches!(layer, LayerSpec::Block(_)) {
+        if matches!(layer, LayerSpec::Block(_) | LayerSpec::Named(_)) {
             return Ok(built);
         }
         // What the rows of nested layers already count is not the container's own.
@@ -297,6 +380,7 @@ impl Builder<'_> {
         let nested_buffers: usize = nested.iter().map(|row| row.buffers).sum();
         self.rows.push(LayerRow {
             path: path.to_owned(),
+            name: self.named.is_some().then(|| self.name()),
             layer: layer.name(),
             output_shape: built.shape.clone(),
             trainable: count(&self.parameters) - before.0 - nested_trainable,
@@ -320,7 +404,36 @@ pub(super) fn text(shape: &[usize]) -> String {
 }
 
 /// Layers one after the other.
-pub(super) struct Sequence(Vec<(String, Box<dyn Forward>)>);
+pub(super) struct Sequence(Vec<(String, Arc<dyn Forward>)>);
+
+impl Sequence {
+    /// The same with its layers folded, two into one where that can be.
+    pub fn folded(&self, numbers: &Numbers<'_>) -> Result<Self, ModelError> {
+        let mut steps = Vec::with_capacity(self.0.len());
+        let mut rest = self.0.iter().peekable();
+        while let Some((path, layer)) = rest.next() {
+            let next = rest.peek().map(|(_, next)| next.channel_map(numbers));
+            let one = match next.transpose()?.flatten() {
+                Some(next) => layer.folded_with(&next, numbers)?,
+                None => None,
+            };
+            let layer = if let Some(one) = one {
+                rest.next();
+                one
+            } else {
+                let folded = layer.folded(numbers)?;
+                folded.unwrap_or_else(|| Arc::clone(layer))
+            };
+            steps.push((path.clone(), layer));
+        }
+        Ok(Self(steps))
+    }
+}
+
+/// [`Forward::absorb`] of a layer that nobody else has yet.
+fn absorb(layer: &mut Arc<dyn Forward>, activation: Activation) -> bool {
+    Arc::get_mut(layer).is_some_and(|layer| layer.absorb(activation))
+}
 
 impl Forward for Sequence {
     fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
@@ -338,6 +451,10 @@ impl Forward for Sequence {
     fn absorb(&mut self, activation: Activation) -> bool {
         self.0
             .last_mut()
-            .is_some_and(|(_, last)| last.absorb(activation))
+            .is_some_and(|(_, last)| absorb(last, activation))
+    }
+
+    fn folded(&self, numbers: &Numbers<'_>) -> Folded {
+        Ok(Some(Arc::new(Self::folded(self, numbers)?)))
     }
 }

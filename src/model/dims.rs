@@ -99,6 +99,11 @@ pub struct Dim {
 pub struct BadDim(String);
 
 impl Dim {
+    /// Whether it is the same whatever the data.
+    pub fn is_fixed(&self) -> bool {
+        self.symbols.is_empty()
+    }
+
     /// The size in numbers, or what keeps it from being one.
     pub fn value(&self, dims: &Dims) -> Result<usize, String> {
         let mut product = self.times;

@@ -108,6 +108,12 @@ pub enum ModelError {
         /// the tap's name
         tap: String,
     },
+    /// A forward pass in training through a network that has been folded.
+    #[error("network `{network}` is folded for evaluation and cannot be trained")]
+    Folded {
+        /// the network's name
+        network: String,
+    },
     /// A saved model that is damaged or was not written by retake.
     #[error("`{}` is not a usable model: {reason}", path.display())]
     Damaged {

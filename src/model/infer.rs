@@ -14,6 +14,9 @@ use super::spec::{ModelSpec, NetworkSpec};
 pub struct LayerRow {
     /// where it stands in its network: `layers.3.residual.layers.0`
     pub path: String,
+    /// what its tensors are called, where it or a layer around it has a name of its own
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// its name in YAML
     pub layer: &'static str,
     /// its output's shape, without the batch dimension
@@ -76,6 +79,8 @@ pub struct OutputShapes {
     pub main: Vec<usize>,
     /// of the `head` layers, by name
     pub heads: BTreeMap<String, Vec<usize>>,
+    /// of what flows through the `tap` layers, by name
+    pub taps: BTreeMap<String, Vec<usize>>,
 }
 
 /// The shapes of all that the network gives.
@@ -86,6 +91,7 @@ pub fn outputs(spec: &NetworkSpec, dims: &Dims) -> Result<OutputShapes, ShapeErr
     build::walk(spec, dims).map(|walked| OutputShapes {
         main: walked.output,
         heads: walked.heads,
+        taps: walked.taps,
     })
 }
 

@@ -11,6 +11,7 @@
 mod build;
 mod dims;
 mod error;
+mod fold;
 mod infer;
 mod init;
 mod inputs;

@@ -9,6 +9,7 @@ use candle_core::{Device, Tensor};
 use super::build::{Declared, Forward, Sequence, walk};
 use super::dims::Dims;
 use super::error::ModelError;
+use super::fold::Numbers;
 use super::init::Init;
 use super::inputs::{Inputs, Mode, Run};
 use super::spec::NetworkSpec;
@@ -33,6 +34,7 @@ pub struct Network {
     layers: Arc<Sequence>,
     parameters: Vec<Parameter>,
     buffers: Vec<Parameter>,
+    folded: bool,
 }
 
 /// What one forward pass gives.
@@ -93,6 +95,24 @@ impl Network {
             layers: Arc::new(walked.layers),
             parameters: fill(walked.parameters, Value::variable)?,
             buffers: fill(walked.buffers, Value::constant)?,
+            folded: false,
+        })
+    }
+
+    /// This network as it is now, for evaluation alone: batch norms become part of the convolutions that they follow,
+    /// which is faster, and the same up to rounding. What is set or learnt later does not reach it.
+    ///
+    /// # Errors
+    /// [`ModelError::Tensor`] when the device has no room.
+    pub fn folded(&self) -> Result<Self, ModelError> {
+        let numbers = Numbers {
+            parameters: &self.parameters,
+            buffers: &self.buffers,
+        };
+        Ok(Self {
+            layers: Arc::new(self.layers.folded(&numbers)?),
+            folded: true,
+            ..self.clone()
         })
     }
 
@@ -176,7 +196,26 @@ impl Network {
         Ok((features.flatten_rows()?, pass.output))
     }
 
+    /// The output, and what flows through each `tap` layer, by name, as it is. Parameters are constants, as in
+    /// [`Network::forward_frozen`].
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn forward_with_taps(
+        &self,
+        inputs: &Inputs,
+        mode: Mode,
+    ) -> Result<(Value, BTreeMap<String, Value>), ModelError> {
+        let pass = self.pass(inputs, mode, true)?;
+        Ok((pass.output, pass.taps))
+    }
+
     fn pass(&self, inputs: &Inputs, mode: Mode, frozen: bool) -> Result<Pass, ModelError> {
+        if self.folded && mode == Mode::Train {
+            return Err(ModelError::Folded {
+                network: self.name.clone(),
+            });
+        }
         for name in self.inputs.keys() {
             self.check_input(name, inputs)?;
         }

@@ -27,5 +27,8 @@ presets![
     "r0",
     "r1",
     "r3",
-    "r4"
+    "r4",
+    "inception-v3",
+    "vgg16",
+    "efficientnet-lite0"
 ];

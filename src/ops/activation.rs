@@ -47,6 +47,8 @@ pub enum Activation {
     Identity,
     /// max(x, 0)
     Relu,
+    /// min(max(x, 0), 6); its derivative at 0 and 6 is 0
+    Relu6,
     /// x where x > 0, else this · x
     LeakyRelu(f64),
     /// the hyperbolic tangent
@@ -87,7 +89,7 @@ impl Activation {
             Self::Identity => Some(1.0),
             Self::Relu => Some(0.0),
             Self::LeakyRelu(slope) => self.is_known_by_result().then_some(slope),
-            Self::Tanh | Self::Sigmoid => None,
+            Self::Relu6 | Self::Tanh | Self::Sigmoid => None,
         }
     }
 
@@ -127,7 +129,7 @@ impl Activation {
             let point = back.kept(&kept_point);
             // The derivative's own derivative, expressed by the activation's result y.
             let curvature = match self {
-                Self::Identity | Self::Relu | Self::LeakyRelu(_) => None,
+                Self::Identity | Self::Relu | Self::Relu6 | Self::LeakyRelu(_) => None,
                 Self::Tanh => Some(point.affine(-2.0, 0.0)?),
                 Self::Sigmoid => Some(point.affine(-2.0, 1.0)?),
             };
@@ -154,6 +156,10 @@ impl CustomOp1 for Activation {
             let y = match *self {
                 Self::Identity => x.to_vec(),
                 Self::Relu => map(x, |x| select(x <= T::ZERO, T::ZERO, x)),
+                Self::Relu6 => {
+                    let six = T::from_f64(6.0);
+                    map(x, move |x| select(x <= T::ZERO, T::ZERO, select(x >= six, six, x)))
+                }
                 Self::LeakyRelu(slope) => {
                     let slope = T::from_f64(slope);
                     map(x, move |x| select(x > T::ZERO, x, x * slope))
@@ -186,6 +192,10 @@ impl CustomOp2 for Slope {
             let out = match self.0 {
                 Activation::Identity => g.to_vec(),
                 Activation::Relu => zip(p, g, |x, g| select(x <= T::ZERO, T::ZERO, g)),
+                Activation::Relu6 => {
+                    let six = T::from_f64(6.0);
+                    zip(p, g, move |y, g| select(y <= T::ZERO, T::ZERO, select(y >= six, T::ZERO, g)))
+                }
                 Activation::LeakyRelu(slope) => {
                     let slope = T::from_f64(slope);
                     zip(p, g, move |x, g| select(x > T::ZERO, g, g * slope))
@@ -207,6 +217,7 @@ mod reference {
         match activation {
             Activation::Identity => Ok(x.clone()),
             Activation::Relu => leaky_relu(x, 0.0),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
             Activation::LeakyRelu(slope) => leaky_relu(x, slope),
             Activation::Tanh => x.tanh(),
             Activation::Sigmoid => (x * 0.5)?.tanh()?.affine(0.5, 0.5),
@@ -226,6 +237,10 @@ mod reference {
         let derivative = match activation {
             Activation::Identity => point.ones_like()?,
             Activation::Relu => point.gt(&point.zeros_like()?)?.to_dtype(point.dtype())?,
+            Activation::Relu6 => {
+                let inside = point.gt(0.0)?.mul(&point.lt(6.0)?)?;
+                inside.to_dtype(point.dtype())?
+            }
             Activation::LeakyRelu(slope) => {
                 let positive = point.gt(&point.zeros_like()?)?;
                 let ones = point.ones_like()?;

@@ -54,7 +54,8 @@ pub use norm::{
 };
 pub use pixel_shuffle::{pixel_shuffle, pixel_unshuffle};
 pub use pool::{
-    adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, global_avg_pool2d, max_pool2d,
+    adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, avg_pool2d_inside, global_avg_pool2d,
+    max_pool2d,
 };
 pub use smooth::{elu, gelu, silu, softplus};
 pub use softmax::{log_softmax, softmax};

@@ -1,9 +1,11 @@
 //! Values in another shape: views, parts, repetitions, and the sums that undo repetitions.
 
-use candle_core::{D, Result, Shape, Tensor, bail};
+use candle_core::{D, Result, Shape, Tensor, WithDType, bail};
 
 use super::sum::sum_keepdim;
 use crate::autograd::Value;
+use crate::kernel::buffer::collect_chunks;
+use crate::kernel::elements::elements;
 
 impl Value {
     /// The same elements, in row-major order, in another shape.
@@ -53,7 +55,9 @@ impl Value {
     /// Values joined along dimension `dim`; they agree in all others.
     pub fn cat(values: &[&Self], dim: usize) -> Result<Self> {
         let tensors: Vec<&Tensor> = values.iter().map(|value| value.tensor()).collect();
-        let tensor = Tensor::cat(&tensors, dim)?;
+        let tensor = joined::<f32>(&tensors, dim)
+            .or_else(|| joined::<f64>(&tensors, dim))
+            .unwrap_or_else(|| Tensor::cat(&tensors, dim))?;
         let lengths = tensors
             .iter()
             .map(|tensor| tensor.dim(dim))
@@ -138,4 +142,30 @@ impl Value {
             Ok(vec![Some(back.gradient().gather_last(&index)?)])
         }))
     }
+}
+
+/// Tensors joined along `dim` in parallel; `None` where they are not contiguous on the CPU, of another type than `T`, or do
+/// not fit.
+fn joined<T: WithDType>(tensors: &[&Tensor], dim: usize) -> Option<Result<Tensor>> {
+    let mut shape = tensors.first()?.dims().to_vec();
+    let fits = |tensor: &&Tensor| {
+        let (ours, theirs) = (&shape, tensor.dims());
+        let same = |at: usize| at == dim || ours[at] == theirs[at];
+        ours.len() == theirs.len() && (0..ours.len()).all(same)
+    };
+    if dim >= shape.len() || !tensors.iter().all(fits) {
+        return None;
+    }
+    shape[dim] = tensors.iter().map(|tensor| tensor.dims()[dim]).sum();
+    let held: Vec<_> = tensors.iter().map(|t| t.storage_and_layout()).collect();
+    let parts = held.iter().zip(tensors).map(|((storage, layout), tensor)| {
+        let row: usize = tensor.dims()[dim..].iter().product();
+        Some((elements::<T>(storage, layout)?, row))
+    });
+    let parts = parts.collect::<Option<Vec<_>>>()?;
+    let row: usize = shape[dim..].iter().product();
+    let values = collect_chunks(shape.iter().product(), row, |at, out| {
+        out.join(parts.iter().map(|(part, row)| &part[at * row..][..*row]))
+    });
+    Some(Tensor::from_vec(values, shape, tensors[0].device()))
 }

@@ -42,9 +42,9 @@ def numbers(salt, *shape):
 
 
 def filled(salt, shape, kind):
-    """A weight, a factor around 1 (also a variance), or a vector of length 1."""
+    """A weight, a weight of large numbers, a factor around 1 (also a variance), or a vector of length 1."""
     n = numbers(salt, *shape)
-    return {"weight": n / 2, "factor": 1 + n / 2, "unit": n / n.norm()}[kind]
+    return {"weight": n / 2, "large": n * 8, "factor": 1 + n / 2, "unit": n / n.norm()}[kind]
 
 
 def flat(t):
@@ -259,7 +259,7 @@ case("pixel_norm_of_vectors", ["pixel-norm"], {"x": [2, 5]}, {},
 # Functions of each number, pools, other sizes.
 
 for name, settings, f in [
-    ("relu", None, F.relu), ("leaky-relu", {"slope": 0.2}, lambda x: F.leaky_relu(x, 0.2)), ("tanh", None, torch.tanh),
+    ("relu", None, F.relu), ("relu6", None, lambda x: F.relu6(x)), ("leaky-relu", {"slope": 0.2}, lambda x: F.leaky_relu(x, 0.2)), ("tanh", None, torch.tanh),
     ("sigmoid", None, torch.sigmoid), ("elu", {"alpha": 0.7}, lambda x: F.elu(x, 0.7)), ("gelu", None, F.gelu), ("silu", None, F.silu),
     ("softplus", None, F.softplus),
 ]:
@@ -267,6 +267,8 @@ for name, settings, f in [
 for name, settings, f in [
     ("max-pool", {"kernel": [3, 2], "stride": [2, 1], "padding": [1, 0]}, lambda x: F.max_pool2d(x, (3, 2), (2, 1), (1, 0))),
     ("avg-pool", {"kernel": 3, "stride": 2, "padding": 1}, lambda x: F.avg_pool2d(x, 3, 2, 1)),
+    ("avg-pool_inside", {"kernel": [3, 2], "stride": [2, 1], "padding": 1, "count_padding": False},
+     lambda x: F.avg_pool2d(x, (3, 2), (2, 1), 1, count_include_pad=False)),
     ("global-avg-pool", None, lambda x: x.mean((2, 3))),
     ("adaptive-avg-pool", [3, 2], lambda x: F.adaptive_avg_pool2d(x, (3, 2))),
     ("adaptive-max-pool", [3, 2], lambda x: F.adaptive_max_pool2d(x, (3, 2))),
@@ -276,7 +278,8 @@ for name, settings, f in [
     ("dropout", None, lambda x: x * 1),
     ("tap", "features", lambda x: x * 1),
 ]:
-    case(name, [name if settings is None else {name: settings}], {"x": [2, 2, 5, 4]}, {}, lambda i, t: f(i["x"]), train=False)
+    layer = name.split("_")[0]
+    case(name, [layer if settings is None else {layer: settings}], {"x": [2, 2, 5, 4]}, {}, lambda i, t: f(i["x"]), train=False)
 case("adaptive-avg-pool_even", [{"adaptive-avg-pool": 2}], {"x": [2, 2, 6, 4]}, {}, lambda i, t: F.adaptive_avg_pool2d(i["x"], 2))
 case("adaptive-avg-pool_to_more", [{"adaptive-avg-pool": [3, 5]}], {"x": [1, 2, 2, 3]}, {}, lambda i, t: F.adaptive_avg_pool2d(i["x"], (3, 5)))
 case("adaptive-max-pool_even", [{"adaptive-max-pool": 2}], {"x": [2, 2, 6, 4]}, {}, lambda i, t: F.adaptive_max_pool2d(i["x"], 2))
@@ -284,7 +287,25 @@ case("upsample_bilinear", [{"upsample": {"mode": "bilinear"}}], {"x": [1, 2, 3, 
      lambda i, t: F.interpolate(i["x"], scale_factor=2, mode="bilinear", align_corners=False))
 case("pixel-shuffle", ["pixel-shuffle"], {"x": [1, 8, 2, 3]}, {}, lambda i, t: F.pixel_shuffle(i["x"], 2))
 
+case("relu6_of_large_numbers", [{"conv": {"out": 2, "kernel": 1}}, "relu6"], {"x": [1, 3, 2, 3]}, {"layers.0.weight": ("large", 2, 3, 1, 1), "layers.0.bias": w(2)},
+     lambda i, t: F.relu6(F.conv2d(i["x"], t["layers.0.weight"], t["layers.0.bias"])))
+case("bias", ["bias", "relu"], {"x": [2, 3, 2, 2]}, {"layers.0.bias": w(3)},
+     lambda i, t: (i["x"] + t["layers.0.bias"].reshape(1, 3, 1, 1)).relu())
+case("bias_of_vectors", [{"name": "fc", "linear": {"out": 2, "bias": False}}, {"name": "fc", "bias": {}}], {"x": [3, 4]}, wb("fc", 2, 4),
+     lambda i, t: F.linear(i["x"], t["fc.weight"], t["fc.bias"]))
+
 # Several ways through.
+
+case("branches",
+     [{"name": "mixed", "branches": [
+         [{"name": "a", "block": [{"name": "conv", "conv": {"out": 2, "kernel": 1, "bias": False}}, "relu"]}],
+         [],
+         [{"avg-pool": {"kernel": 3, "stride": 1, "padding": 1, "count_padding": False}}, {"conv": {"out": 3, "kernel": 1}}]]}, "tanh"],
+     {"x": [2, 2, 3, 3]},
+     {"mixed.a.conv.weight": w(2, 2, 1, 1), **wb("mixed.branches.2.1", 3, 2, 1, 1)},
+     lambda i, t: torch.cat([F.conv2d(i["x"], t["mixed.a.conv.weight"]).relu(), i["x"],
+                             F.conv2d(F.avg_pool2d(i["x"], 3, 1, 1, count_include_pad=False),
+                                      t["mixed.branches.2.1.weight"], t["mixed.branches.2.1.bias"])], 1).tanh())
 
 case("residual", [{"residual": {"layers": [{"conv": {"out": 3, "kernel": 3, "padding": 1}}, "tanh"], "shortcut": [{"conv": {"out": 3, "kernel": 1}}]}}, "relu"],
      {"x": [1, 2, 3, 3]},

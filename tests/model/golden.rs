@@ -58,6 +58,7 @@ fn filled(salt: usize, shape: &[usize], kind: &str) -> Tensor {
     let length = numbers.iter().map(|x| x * x).sum::<f32>().sqrt();
     let of = |x: f32| match kind {
         "weight" => x / 2.0,
+        "large" => x * 8.0,
         "factor" => 1.0 + x / 2.0,
         "unit" => x / length,
         other => panic!("no numbers of the kind {other}"),

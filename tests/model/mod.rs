@@ -1,10 +1,13 @@
 //! Networks as data.
 
 mod conditional;
+pub mod extractors;
+mod folded;
 mod forms;
 mod golden;
 mod init;
 mod language;
+mod names;
 mod network;
 mod presets;
 mod saved;

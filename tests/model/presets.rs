@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::Device;
-use retake::model::{Dims, Init, ModelSpec, Network, NetworkTable, infer, output_shape};
+use retake::model::{Dims, Init, ModelSpec, Network, NetworkTable, infer, output_shape, outputs};
 
 use super::dims;
 
@@ -23,6 +23,8 @@ fn the_published_parameter_counts_are_met() {
 /// The pixels of a side of the images that a preset is for.
 pub fn side(preset: &str) -> usize {
     match preset {
+        "inception-v3" => 299,
+        "vgg16" | "efficientnet-lite0" => 224,
         "r0" => 128,
         "r1" | "r3" | "r4" => 64,
         name if name.ends_with("-64") => 64,
@@ -73,6 +75,61 @@ fn the_reports_networks_have_the_reports_parameter_counts() {
     let r4 = library("r4", (100, 0, 64));
     assert_eq!(r4["mapping"], 40_400);
     assert_eq!(r4["generator"], 3_576_704);
+}
+
+/// A preset's network as (trainable, buffers), at its own size.
+fn sizes(preset: &str, network: &str) -> (usize, usize) {
+    let spec = ModelSpec::preset(preset).expect("a preset");
+    let table = spec.table(&dims(32)).expect("shapes fit");
+    let table = &table.networks[network];
+    (table.trainable, table.buffers)
+}
+
+#[test]
+fn extractors_have_pytorchs_parameter_counts() {
+    assert_eq!(sizes("inception-v3", "inception"), (23_850_960, 34_432));
+    assert_eq!(sizes("vgg16", "vgg16"), (14_714_688, 0));
+    assert_eq!(
+        sizes("efficientnet-lite0", "efficientnet"),
+        (4_652_008, 42_016)
+    );
+}
+
+#[test]
+fn extractors_have_the_taps_that_are_asked_of_them() {
+    let taps = |preset: &str, network: &str| {
+        let spec = ModelSpec::preset(preset).expect("a preset");
+        let shapes = outputs(&spec.networks[network], &dims(32)).expect("shapes fit");
+        shapes.taps.into_iter().collect::<Vec<_>>()
+    };
+    let named = |expected: &[(&str, &[usize])]| {
+        let pair = |(name, shape): &(&str, &[usize])| ((*name).to_owned(), shape.to_vec());
+        expected.iter().map(pair).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        taps("inception-v3", "inception"),
+        named(&[
+            ("192", &[192, 35, 35]),
+            ("2048", &[2048]),
+            ("64", &[64, 73, 73]),
+            ("768", &[768, 17, 17]),
+            ("logits-unbiased", &[1008]),
+        ])
+    );
+    assert_eq!(
+        taps("vgg16", "vgg16"),
+        named(&[
+            ("block1", &[64, 112, 112]),
+            ("block2", &[128, 56, 56]),
+            ("block3", &[256, 28, 28]),
+            ("block4", &[512, 14, 14]),
+            ("block5", &[512, 7, 7]),
+        ])
+    );
+    assert_eq!(
+        taps("efficientnet-lite0", "efficientnet"),
+        named(&[("features", &[1280])])
+    );
 }
 
 #[test]

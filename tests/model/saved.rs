@@ -2,7 +2,7 @@ use std::path::Path;
 
 use candle_core::Device;
 use indexmap::IndexMap;
-use retake::model::weights::{NameMap, load_into};
+use retake::model::weights::{NameMap, Surplus, load_into};
 use retake::model::{Init, Inputs, Mode, ModelError, ModelHeader, ModelSpec, Network, SavedModel};
 
 use super::dims;
@@ -125,6 +125,6 @@ fn a_network_takes_the_weights_of_its_namesake_in_a_saved_model() {
             .expect("f32")
     };
     assert_ne!(weights(&other), weights(&saved.networks["generator"]));
-    load_into(&other, &path, &NameMap::default()).expect("it fits");
+    load_into(&other, &path, &NameMap::default(), Surplus::Refuse).expect("it fits");
     assert_eq!(weights(&other), weights(&saved.networks["generator"]));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use retake::model::weights::{NameMap, export, load_into};
+use retake::model::weights::{self, NameMap, Surplus, export};
 use retake::model::{Dims, Init, Inputs, Mode, ModelError, Network};
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -21,15 +21,23 @@ const PLACES: [&str; 4] = ["0", "1", "3", "5"];
 struct Golden {
     names: BTreeMap<String, Vec<usize>>,
     y: Vec<f32>,
+    views: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+fn load_into(network: &Network, path: &Path, names: &NameMap) -> Result<(), ModelError> {
+    weights::load_into(network, path, names, Surplus::Refuse)
+}
+
+/// A file that the script has written.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
 }
 
 fn golden() -> (PathBuf, Golden) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let json = std::fs::read(folder.join("weights.json")).unwrap();
-    (
-        folder.join("weights.pth"),
-        serde_json::from_slice(&json).unwrap(),
-    )
+    let json = std::fs::read(file("weights.json")).unwrap();
+    (file("weights.pth"), serde_json::from_slice(&json).unwrap())
 }
 
 fn network(layers: &str) -> Network {
@@ -92,10 +100,183 @@ fn faults(result: Result<(), ModelError>) -> Vec<String> {
 #[test]
 fn a_state_dict_gives_the_outputs_it_gives_in_pytorch() {
     let (path, golden) = golden();
+    for path in [path, file("weights-old.pth")] {
+        for names in [by_layer(), map(json!("order"))] {
+            let network = network(LAYERS);
+            load_into(&network, &path, &names).unwrap();
+            assert_output(&network, &golden.y);
+        }
+    }
+}
+
+#[test]
+fn initialisers_of_an_onnx_file_give_the_same() {
+    let (_, golden) = golden();
+    let path = file("weights.onnx");
+    let whole = network(LAYERS);
+    let names = map(json!({"net/*:0": "layers.*"}));
+    load_into(&whole, &path, &names).unwrap();
+    assert_output(&whole, &golden.y);
+    let ordered = load_into(&whole, &path, &map(json!("order")));
+    assert_eq!(
+        faults(ordered),
+        ["safetensors and ONNX files keep no order of layers: give names, or `exact`"]
+    );
+}
+
+#[test]
+fn a_star_stands_for_what_two_names_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.safetensors");
+    let first = network(LAYERS);
+    // The longest name counts, and a star is not nothing.
+    let names = map(json!({"net/*": "layers.*", "net/5/*": "layers.5.*"}));
+    export(&first, &out, &names).unwrap();
+    let bytes = std::fs::read(&out).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let mut theirs = tensors.names();
+    theirs.sort_unstable();
+    assert_eq!(
+        theirs,
+        [
+            "net/0.bias",
+            "net/0.weight",
+            "net/1.bias",
+            "net/1.running_mean",
+            "net/1.running_var",
+            "net/1.weight",
+            "net/3.weight",
+            "net/5/bias",
+            "net/5/weight"
+        ]
+    );
+    let second = network(LAYERS);
+    load_into(&second, &out, &names).unwrap();
+    assert_eq!(output(&first), output(&second));
+}
+
+#[test]
+fn views_into_larger_tensors_are_read_as_what_they_show() {
+    let (_, golden) = golden();
+    let layers = "[branches: [\
+        [{name: last, linear: {out: 4, bias: false}}, {name: turned, linear: {out: 2}}], \
+        [{name: double, linear: {out: 4, bias: false}}, {name: parameter, linear: {out: 3, bias: false}}], \
+        [{name: half, linear: {out: 4, bias: false}}], [{name: brain, linear: {out: 4, bias: false}}]]]";
+    let yaml = format!("networks: {{net: {{inputs: {{x: [2]}}, layers: {layers}}}}}");
+    let spec = super::read(&yaml);
+    let names = map(
+        json!({"strided": "turned.bias", "last": "last.weight", "turned": "turned.weight",
+        "double": "double.weight", "parameter": "parameter.weight", "half": "half.weight", "brain": "brain.weight"}),
+    );
+    for name in ["views.pth", "views-old.pth"] {
+        let net = &spec.networks["net"];
+        let network =
+            Network::new("net", net, &super::dims(8), Init::Pytorch, 1, &Device::Cpu).unwrap();
+        load_into(&network, &file(name), &names).unwrap();
+        for parameter in network.parameters() {
+            let theirs = match parameter.name.as_str() {
+                "turned.bias" => "strided",
+                name => name.trim_end_matches(".weight"),
+            };
+            let (shape, values) = &golden.views[theirs];
+            let tensor = parameter.value.tensor();
+            assert_eq!(tensor.dims(), shape, "{name}: {theirs}");
+            let found: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+            assert_eq!(&found, values, "{name}: {theirs}");
+        }
+    }
+}
+
+#[test]
+fn what_a_network_lacks_may_be_ignored_but_what_a_file_lacks_may_not() {
+    let (path, _) = golden();
+    let features = LAYERS.replace(", flatten, linear: {out: 5}", "");
+    let network = network(&features);
     for names in [by_layer(), map(json!("order"))] {
-        let network = network(LAYERS);
-        load_into(&network, &path, &names).unwrap();
-        assert_output(&network, &golden.y);
+        load_into(&network, &path, &names).unwrap_err();
+        weights::load_into(&network, &path, &names, Surplus::Ignore).unwrap();
+    }
+    let more = self::network(&format!(
+        "{}, linear: {{out: 2}}]",
+        LAYERS.trim_end_matches(']')
+    ));
+    let lacking = weights::load_into(&more, &path, &by_layer(), Surplus::Ignore);
+    assert_eq!(
+        faults(lacking),
+        ["missing in the file: `layers.6.weight`, `layers.6.bias`"]
+    );
+    let lacking = weights::load_into(&more, &path, &map(json!("order")), Surplus::Ignore);
+    assert_eq!(
+        faults(lacking),
+        ["the network has 9 parameters, the file 7"]
+    );
+}
+
+/// Every kind of file, with its name.
+fn files(folder: &Path) -> Vec<(&'static str, Vec<u8>)> {
+    let names = [
+        "weights.pth",
+        "weights-old.pth",
+        "views.pth",
+        "views-old.pth",
+        "weights.onnx",
+    ];
+    let mut files: Vec<_> = names
+        .map(|name| (name, std::fs::read(file(name)).unwrap()))
+        .into();
+    let out = folder.join("out.safetensors");
+    export(&network(LAYERS), &out, &NameMap::default()).unwrap();
+    files.push(("safetensors", std::fs::read(out).unwrap()));
+    files
+}
+
+/// What reading `bytes` as a file named `cut-file` comes to.
+fn read_bytes(network: &Network, bytes: &[u8], names: &NameMap) -> Result<(), ModelError> {
+    weights::load_bytes_into(
+        network,
+        bytes,
+        Path::new("cut-file"),
+        names,
+        Surplus::Ignore,
+    )
+}
+
+#[test]
+fn a_file_cut_off_anywhere_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = network(LAYERS);
+    for (name, whole) in files(folder.path()) {
+        for length in 0..whole.len() {
+            let refused = read_bytes(&network, &whole[..length], &NameMap::default()).unwrap_err();
+            assert!(
+                refused.to_string().contains("cut-file"),
+                "{name}: {refused}"
+            );
+            // Of ONNX, a message may end after any field: then tensors are missing.
+            let damaged = matches!(refused, ModelError::Damaged { .. });
+            assert!(
+                damaged || name == "weights.onnx",
+                "{name} of {length} bytes: {refused}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_with_wrong_bytes_is_read_or_refused_but_never_crashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = network(LAYERS);
+    for (name, whole) in files(folder.path()) {
+        let mut refused = 0;
+        for at in 0..whole.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] ^= flip;
+                let read = read_bytes(&network, &bytes, &NameMap::default());
+                refused += usize::from(matches!(read, Err(ModelError::Damaged { .. })));
+            }
+        }
+        assert!(refused > 0, "{name}");
     }
 }
 

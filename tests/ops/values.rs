@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use retake::autograd::Value;
-use retake::ops::{self, Padding};
+use retake::ops::{self, Activation, Padding};
 
-use super::fallback::check_fallback;
+use super::fallback::{check_fallback, check_fallback_to};
 use super::{assert_close, check_derivatives, gradients, normal, number, values, variables};
 
 fn vector(values: &[f64]) -> Tensor {
@@ -76,6 +76,7 @@ fn activations_have_the_derivatives_of_differences() {
     let x = [normal("x", (3, 4, 5), DType::F64)];
     check_derivatives(&x, |a| ops::relu(&a[0]));
     check_derivatives(&x, |a| ops::leaky_relu(&a[0], 0.2));
+    check_derivatives(&x, |a| Activation::Relu6.apply(&a[0].affine(6.0, 0.0)?));
     check_derivatives(&x, |a| ops::tanh(&a[0]));
     check_derivatives(&x, |a| ops::sigmoid(&a[0]));
 }
@@ -85,6 +86,7 @@ fn activations_without_a_kernel_are_the_same() {
     let x = [normal("x", (2, 100), DType::F32)];
     check_fallback(&x, |a| ops::relu(&a[0]));
     check_fallback(&x, |a| ops::leaky_relu(&a[0], 0.25));
+    check_fallback(&x, |a| Activation::Relu6.apply(&a[0].affine(4.0, 0.0)?));
     for smooth in [ops::tanh, ops::sigmoid, ops::softmax, ops::log_softmax] {
         let half = smooth(&x[0].to_dtype(DType::F16).unwrap().into()).unwrap();
         let single = smooth(&Value::from(&x[0])).unwrap();
@@ -98,6 +100,10 @@ fn derivatives_at_zero_are_those_of_pytorch() {
     let slope_of = |y: Value| values(&gradients(y.sum_all().unwrap(), &x)[0]);
     assert_eq!(slope_of(ops::relu(&x[0]).unwrap()), [0.0, 0.0]);
     assert_eq!(slope_of(ops::leaky_relu(&x[0], 0.2).unwrap()), [0.2, 0.2]);
+    let relu6 = |shift| Activation::Relu6.apply(&x[0].affine(1.0, shift).unwrap());
+    for (shift, slope) in [(0.0, 0.0), (3.0, 1.0), (6.0, 0.0), (7.0, 0.0)] {
+        assert_eq!(slope_of(relu6(shift).unwrap()), [slope, slope]);
+    }
     let zero = vector(&[0.0, 0.0]).into();
     assert_eq!(slope_of(ops::l1(&x[0], &zero).unwrap()), [0.0, 0.0]);
 }
@@ -108,6 +114,7 @@ fn activations_pass_nan_on() {
     for y in [
         ops::relu(&x),
         ops::leaky_relu(&x, 0.2),
+        Activation::Relu6.apply(&x),
         ops::tanh(&x),
         ops::sigmoid(&x),
     ] {
@@ -143,6 +150,9 @@ fn pools_have_the_derivatives_of_differences_and_need_no_kernel() {
         if size.log2().fract() == 0.0 {
             check_fallback(&x, sum);
         }
+        let inside = |a: &[Value]| ops::avg_pool2d_inside(&a[0], kernel, stride, padding);
+        check_derivatives(&x, inside);
+        check_fallback_to(2e-2, &x, inside);
     }
     for dtype in [DType::F32, DType::F16] {
         let x = vector(&[
@@ -161,6 +171,77 @@ fn pools_have_the_derivatives_of_differences_and_need_no_kernel() {
     let global = ops::global_avg_pool2d(&Value::from(&x[0])).unwrap();
     assert_close(global.tensor(), &x[0].mean((2, 3)).unwrap(), 1e-12);
     check_derivatives(&x, |a| ops::global_avg_pool2d(&a[0]));
+}
+
+#[test]
+fn means_may_leave_the_padding_out() {
+    let ones = [Tensor::ones((1, 2, 5, 4), DType::F32, &Device::Cpu).unwrap()];
+    let x = Value::from(&ones[0]);
+    let padding = Padding::symmetric(1, 1);
+    let inside = ops::avg_pool2d_inside(&x, (3, 3), (2, 1), padding).unwrap();
+    assert_eq!(values(inside.tensor()), vec![1.0; 2 * 3 * 4]);
+    let whole = ops::avg_pool2d(&x, (3, 3), (2, 1), padding).unwrap();
+    let corner = values(whole.tensor())[0];
+    assert!((corner - 4.0 / 9.0).abs() < 1e-6, "{corner}");
+}
+
+#[test]
+fn pools_of_many_windows_are_to_the_bit_what_they_are_one_by_one() {
+    let (h, w) = (9, 37);
+    let x = normal("x", (2, 3, h, w), DType::F32);
+    let mut numbers: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
+    numbers[40] = f32::NAN;
+    numbers[77] = f32::NEG_INFINITY;
+    let asymmetric = Padding {
+        top: 1,
+        bottom: 0,
+        left: 0,
+        right: 2,
+    };
+    for (kernel, stride, padding) in [
+        ((3, 3), (1, 1), Padding::symmetric(1, 1)),
+        ((3, 3), (2, 2), Padding::default()),
+        ((2, 5), (3, 2), asymmetric),
+        ((5, 4), (1, 3), Padding::symmetric(2, 1)),
+        ((1, 1), (1, 1), Padding::default()),
+        ((9, 7), (1, 5), Padding::default()),
+    ] {
+        let x = Tensor::from_slice(&numbers, (2, 3, h, w), &Device::Cpu).unwrap();
+        // Where gradients may be asked for, the places of the largest are found one by one.
+        let max = |x: Value| ops::max_pool2d(&x, kernel, stride, padding).unwrap();
+        let (quick, slow) = (
+            max(Value::constant(x.clone())),
+            max(Value::variable(x.clone())),
+        );
+        let bits = |y: &Value| -> Vec<u32> {
+            let y: Vec<f32> = y.tensor().flatten_all().unwrap().to_vec1().unwrap();
+            y.into_iter().map(f32::to_bits).collect()
+        };
+        assert_eq!(bits(&quick), bits(&slow), "{kernel:?}");
+        let whole = ops::avg_pool2d(&x.clone().into(), kernel, stride, padding).unwrap();
+        let inside = ops::avg_pool2d_inside(&x.into(), kernel, stride, padding).unwrap();
+        let &[.., oh, ow] = whole.dims() else {
+            panic!("{:?}", whole.shape())
+        };
+        let mut expected = [Vec::new(), Vec::new()];
+        for plane in numbers.chunks(h * w) {
+            for (row, column) in (0..oh).flat_map(|row| (0..ow).map(move |column| (row, column))) {
+                let (mut sum, mut count) = (0.0f32, 0);
+                for (i, j) in (0..kernel.0).flat_map(|i| (0..kernel.1).map(move |j| (i, j))) {
+                    let y = (row * stride.0 + i).wrapping_sub(padding.top);
+                    let x = (column * stride.1 + j).wrapping_sub(padding.left);
+                    if y < h && x < w {
+                        sum += plane[y * w + x];
+                        count += 1;
+                    }
+                }
+                for (means, of) in expected.iter_mut().zip([kernel.0 * kernel.1, count]) {
+                    means.push((sum * (1.0 / f64::from(of as u32)) as f32).to_bits());
+                }
+            }
+        }
+        assert_eq!([bits(&whole), bits(&inside)], expected, "{kernel:?}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `relu`, `leaky-relu`, `tanh`, `sigmoid`: functions of each number by itself.
+//! `relu`, `relu6`, `leaky-relu`, `tanh`, `sigmoid`: functions of each number by itself.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,11 @@ use crate::ops::Activation;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Relu {}
+
+/// min(max(x, 0), 6) (Sandler et al. 2018).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Relu6 {}
 
 /// x where x > 0, else slope·x.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +67,12 @@ pub(super) fn absorb(own: &mut Activation, next: Activation) -> bool {
 impl Layer for Relu {
     fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
         Ok(Built::new(input.to_vec(), Elementwise(Activation::Relu)))
+    }
+}
+
+impl Layer for Relu6 {
+    fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
+        Ok(Built::new(input.to_vec(), Elementwise(Activation::Relu6)))
     }
 }
 

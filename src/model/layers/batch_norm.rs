@@ -8,6 +8,7 @@ use super::activation::absorb;
 use crate::autograd::Value;
 use crate::model::build::{BufferSlot, Builder, Built, Forward, Layer, Slot, text};
 use crate::model::error::{ModelError, ShapeError};
+use crate::model::fold::{ChannelMap, Numbers};
 use crate::model::init::Role;
 use crate::model::inputs::{Mode, Run};
 use crate::ops;
@@ -105,6 +106,18 @@ impl Layer for BatchNorm {
 impl Forward for Computation {
     fn absorb(&mut self, activation: ops::Activation) -> bool {
         absorb(&mut self.activation, activation)
+    }
+
+    fn channel_map(&self, numbers: &Numbers<'_>) -> Result<Option<ChannelMap>, ModelError> {
+        let deviation = (numbers.buffer(self.variance)? + self.eps)?.sqrt()?;
+        let scale = numbers.parameter(self.scale)?.div(&deviation)?;
+        let shift = numbers.parameter(self.shift)?;
+        let shift = shift.sub(&numbers.buffer(self.mean)?.mul(&scale)?)?;
+        Ok(Some(ChannelMap {
+            scale,
+            shift,
+            activation: self.activation,
+        }))
     }
 
     fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {

@@ -1,5 +1,8 @@
 //! `conv`: a convolution over images.
 
+use std::sync::Arc;
+
+use candle_core::DType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +14,7 @@ use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Slot};
 use crate::model::dims::Dim;
 use crate::model::error::{ModelError, ShapeError};
+use crate::model::fold::{ChannelMap, Folded, Numbers};
 use crate::model::init::Role;
 use crate::model::inputs::Run;
 use crate::model::size::{Padding, Pair};
@@ -145,5 +149,41 @@ impl Forward for Computation {
 
     fn absorb(&mut self, activation: Activation) -> bool {
         absorb(&mut self.activation, activation)
+    }
+
+    fn folded_with(&self, next: &ChannelMap, numbers: &Numbers<'_>) -> Folded {
+        let (Some(slot), Activation::Identity) = (self.weight.plain(), self.activation) else {
+            return Ok(None);
+        };
+        let per_output = next.scale.reshape(((), 1, 1, 1))?;
+        let weight = numbers.parameter(slot)?.broadcast_mul(&per_output)?;
+        let bias = match self.bias {
+            Some(bias) => (numbers.parameter(bias)?.mul(&next.scale)? + &next.shift)?,
+            None => next.shift.clone(),
+        };
+        Ok(Some(Arc::new(Constant {
+            weight: weight.to_dtype(DType::F32)?.into(),
+            bias: bias.to_dtype(DType::F32)?.into(),
+            activation: next.activation,
+            conv: self.conv,
+        })))
+    }
+}
+
+/// A convolution whose numbers are not the network's.
+struct Constant {
+    weight: Value,
+    bias: Value,
+    activation: Activation,
+    conv: ops::Conv,
+}
+
+impl Forward for Constant {
+    fn forward(&self, x: &Value, _: &Run<'_>) -> Result<Value, ModelError> {
+        let finish = Finish {
+            bias: Some(&self.bias),
+            activation: self.activation,
+        };
+        Ok(ops::conv2d(x, &self.weight, finish, &self.conv)?)
     }
 }

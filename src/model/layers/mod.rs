@@ -1,13 +1,17 @@
 //! The layers: THE list, and how a layer is written in YAML.
 //!
 //! A layer is its name with settings (`conv: {out: 64, kernel: 4}`), its name alone where it needs
-//! none (`relu`), or a list of layers (a block). A new layer is one file here and one line in the list.
+//! none (`relu`), or a list of layers (a block). Beside its settings it may have a name of its own, after which
+//! its tensors are called: `{name: conv1, conv: {…}}`, `{name: block1, block: […]}`. A new layer is one file here and
+//! one line in the list.
 
 mod activation;
 mod adain;
 mod adaptive_pool;
 mod affine;
 mod batch_norm;
+mod bias;
+mod branches;
 mod concat;
 mod conv;
 mod conv_transpose;
@@ -17,6 +21,7 @@ mod head;
 mod linear;
 mod minibatch_stddev;
 mod modulated_conv;
+mod named;
 mod pixel_norm;
 mod pixel_shuffle;
 mod pool;
@@ -42,10 +47,12 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::build::{Builder, Built, Layer};
 use super::error::{ShapeError, nearest};
 
-pub use activation::{LeakyRelu, Relu, Sigmoid, Tanh};
+pub use activation::{LeakyRelu, Relu, Relu6, Sigmoid, Tanh};
 pub use adain::Adain;
 pub use adaptive_pool::{AdaptiveAvgPool, AdaptiveMaxPool};
 pub use batch_norm::BatchNorm;
+pub use bias::Bias;
+pub use branches::Branches;
 pub use concat::Concat;
 pub use conv::Conv;
 pub use conv_transpose::ConvTranspose;
@@ -55,6 +62,7 @@ pub use head::Head;
 pub use linear::Linear;
 pub use minibatch_stddev::MinibatchStddev;
 pub use modulated_conv::ModulatedConv;
+pub use named::Named;
 pub use pixel_norm::PixelNorm;
 pub use pixel_shuffle::PixelShuffle;
 pub use pool::{AvgPool, GlobalAvgPool, MaxPool};
@@ -78,6 +86,8 @@ macro_rules! layers {
             $(#[doc = concat!("`", $name, "`")] $variant($variant),)+
             /// a list of layers
             Block(Vec<LayerSpec>),
+            /// one of these with a name of its own
+            Named(Named),
         }
 
         impl LayerSpec {
@@ -86,35 +96,48 @@ macro_rules! layers {
 
             /// The layer's name in YAML.
             pub fn name(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $name,)+ Self::Block(_) => "block" }
+                match self {
+                    $(Self::$variant(_) => $name,)+
+                    Self::Block(_) => BLOCK,
+                    Self::Named(named) => named.layer.name(),
+                }
             }
 
             pub(super) fn build(&self, input: &[usize], builder: &mut Builder<'_>) -> Result<Built, ShapeError> {
                 match self {
                     $(Self::$variant(layer) => layer.build(input, builder),)+
                     Self::Block(layers) => builder.block(layers, input),
+                    Self::Named(named) => builder.named(&named.name, &named.layer, input),
+                }
+            }
+
+            /// Writes its name and settings as an entry.
+            fn entry<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+                match self {
+                    $(Self::$variant(layer) => map.serialize_entry($name, layer),)+
+                    Self::Block(layers) => map.serialize_entry(BLOCK, layers),
+                    Self::Named(named) => named.entries(map),
                 }
             }
         }
 
         impl Serialize for LayerSpec {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                match self {
-                    $(Self::$variant(layer) => {
-                        let mut map = serializer.serialize_map(Some(1))?;
-                        map.serialize_entry($name, layer)?;
-                        map.end()
-                    })+
-                    Self::Block(layers) => layers.serialize(serializer),
+                if let Self::Block(layers) = self {
+                    return layers.serialize(serializer);
                 }
+                let mut map = serializer.serialize_map(None)?;
+                self.entry(&mut map)?;
+                map.end()
             }
         }
 
-        impl<'de> DeserializeSeed<'de> for Named<'_> {
+        impl<'de> DeserializeSeed<'de> for Settings<'_> {
             type Value = LayerSpec;
             fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<LayerSpec, D::Error> {
                 match self.0 {
                     $($name => $variant::deserialize(deserializer).map(LayerSpec::$variant),)+
+                    BLOCK => Vec::deserialize(deserializer).map(LayerSpec::Block),
                     unknown => Err(de::Error::custom(unknown_layer(unknown))),
                 }
             }
@@ -132,6 +155,7 @@ layers! {
     "conv-transpose" => ConvTranspose,
     "modulated-conv" => ModulatedConv,
     "self-attention" => SelfAttention,
+    "bias" => Bias,
     "batch-norm" => BatchNorm,
     "instance-norm" => InstanceNorm,
     "group-norm" => GroupNorm,
@@ -140,6 +164,7 @@ layers! {
     "pixel-norm" => PixelNorm,
     "minibatch-stddev" => MinibatchStddev,
     "relu" => Relu,
+    "relu6" => Relu6,
     "leaky-relu" => LeakyRelu,
     "tanh" => Tanh,
     "sigmoid" => Sigmoid,
@@ -162,11 +187,17 @@ layers! {
     "projection" => Projection,
     "head" => Head,
     "residual" => Residual,
+    "branches" => Branches,
     "tap" => Tap,
 }
 
+/// What a block is called where it needs a word.
+const BLOCK: &str = "block";
+/// The key of a layer's own name.
+const NAME: &str = "name";
+
 /// The settings of the layer of this name.
-struct Named<'a>(&'a str);
+struct Settings<'a>(&'a str);
 
 fn unknown_layer(name: &str) -> String {
     match nearest(name, LayerSpec::NAMES) {
@@ -193,21 +224,29 @@ impl<'de> Deserialize<'de> for LayerSpec {
                     return Err(E::custom(unknown_layer(name)));
                 }
                 let nothing = MapDeserializer::new(std::iter::empty::<(&str, &str)>());
-                Named(name).deserialize(nothing).map_err(|error: E| {
+                Settings(name).deserialize(nothing).map_err(|error: E| {
                     E::custom(format!("layer `{name}` needs settings: {error}"))
                 })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LayerSpec, A::Error> {
-                let Some(name) = map.next_key::<String>()? else {
-                    return Err(de::Error::custom("an empty mapping is no layer"));
-                };
-                let layer = map.next_value_seed(Named(&name))?;
-                match map.next_key::<String>()? {
-                    None => Ok(layer),
-                    Some(other) => Err(de::Error::custom(format!(
-                        "one layer an item, but `{other}` follows `{name}` (is a `- ` missing, or an indent?)"
-                    ))),
+                let (mut own, mut layer) = (None, None);
+                while let Some(key) = map.next_key::<String>()? {
+                    match (key.as_str(), &layer) {
+                        (NAME, _) if own.is_none() => own = Some(map.next_value::<named::Name>()?),
+                        (_, None) => layer = Some((map.next_value_seed(Settings(&key))?, key)),
+                        (other, Some((_, name))) => {
+                            return Err(de::Error::custom(format!(
+                                "one layer an item, but `{other}` follows `{name}` (is a `- ` missing, or an indent?)"
+                            )));
+                        }
+                    }
+                }
+                match (own, layer) {
+                    (None, Some((layer, _))) => Ok(layer),
+                    (Some(name), Some((layer, _))) => Ok(LayerSpec::Named(Named::new(name, layer))),
+                    (Some(_), None) => Err(de::Error::custom("a name alone is no layer")),
+                    (None, None) => Err(de::Error::custom("an empty mapping is no layer")),
                 }
             }
 
@@ -224,19 +263,22 @@ impl JsonSchema for LayerSpec {
         "Layer".into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let with_settings = settings(generator).into_iter().map(|(name, schema)| {
+        let block = json_schema!({"type": "array", "items": generator.subschema_for::<Self>()});
+        let mut with_settings = settings(generator);
+        with_settings.push((BLOCK, block.clone()));
+        let with_settings = with_settings.into_iter().map(|(layer, schema)| {
             json_schema!({
                 "type": "object",
-                "properties": {name: schema},
-                "required": [name],
+                "properties": {NAME: generator.subschema_for::<named::Name>(), layer: schema},
+                "required": [layer],
                 "additionalProperties": false
             })
         });
         let mut forms: Vec<Schema> = with_settings.collect();
         forms.push(json_schema!({"type": "string", "enum": Self::NAMES}));
-        forms.push(json_schema!({"type": "array", "items": generator.subschema_for::<Self>()}));
+        forms.push(block);
         json_schema!({
-            "description": "A layer: its name with settings, its name alone, or a list of layers (a block).",
+            "description": "A layer: its name with settings, and maybe a name of its own; its name alone; or a list of layers (a block).",
             "anyOf": forms
         })
     }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::linear::yes;
 use super::window::{image, slide};
 use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer};
@@ -16,10 +17,16 @@ use crate::ops;
 #[serde(transparent)]
 pub struct MaxPool(Window);
 
-/// The mean of each window, zeros of the padding counted.
+/// The mean of each window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct AvgPool(Window);
+#[serde(from = "WrittenMean")]
+pub struct AvgPool {
+    #[serde(flatten)]
+    window: Window,
+    /// whether the padding counts as zeros; else a window at the edge is the mean of fewer numbers
+    #[serde(skip_serializing_if = "Clone::clone")]
+    count_padding: bool,
+}
 
 /// The mean of each channel: (channels, height, width) → (channels).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,9 +50,45 @@ struct Written {
     kernel: Pair,
     /// distance between two windows; the window's size unless given
     stride: Option<Pair>,
-    /// added around the input: zeros for the mean, nothing for the maximum
+    /// added around the input, where it counts for nothing
     #[serde(default)]
     padding: Sides,
+}
+
+/// A window that slides over images.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WrittenMean {
+    /// size of the window
+    kernel: Pair,
+    /// distance between two windows; the window's size unless given
+    stride: Option<Pair>,
+    /// added around the input
+    #[serde(default)]
+    padding: Sides,
+    /// whether the padding counts as zeros; else a window at the edge is the mean of fewer numbers
+    #[serde(default = "yes")]
+    count_padding: bool,
+}
+
+impl From<WrittenMean> for AvgPool {
+    fn from(written: WrittenMean) -> Self {
+        let WrittenMean {
+            kernel,
+            stride,
+            padding,
+            count_padding,
+        } = written;
+        let window = Written {
+            kernel,
+            stride,
+            padding,
+        };
+        Self {
+            window: window.into(),
+            count_padding,
+        }
+    }
 }
 
 impl From<Written> for Window {
@@ -125,7 +168,12 @@ impl Layer for MaxPool {
 
 impl Layer for AvgPool {
     fn build(&self, input: &[usize], builder: &mut Builder<'_>) -> Result<Built, ShapeError> {
-        self.0.build(input, builder, ops::avg_pool2d)
+        let operation = if self.count_padding {
+            ops::avg_pool2d
+        } else {
+            ops::avg_pool2d_inside
+        };
+        self.window.build(input, builder, operation)
     }
 }
 

@@ -1,5 +1,7 @@
 //! `residual` (He et al. 2015): layers with a way around them.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use super::LayerSpec;
 use crate::autograd::Value;
 use crate::model::build::{Builder, Built, Forward, Layer, Sequence, text};
 use crate::model::error::{ModelError, ShapeError};
+use crate::model::fold::{Folded, Numbers};
 use crate::model::inputs::Run;
 
 /// layers(x) + shortcut(x).
@@ -44,5 +47,12 @@ impl Forward for Computation {
     fn forward(&self, x: &Value, run: &Run<'_>) -> Result<Value, ModelError> {
         let through = self.layers.forward(x, run)?;
         Ok(through.add(&self.shortcut.forward(x, run)?)?)
+    }
+
+    fn folded(&self, numbers: &Numbers<'_>) -> Folded {
+        Ok(Some(Arc::new(Self {
+            layers: self.layers.folded(numbers)?,
+            shortcut: self.shortcut.folded(numbers)?,
+        })))
     }
 }

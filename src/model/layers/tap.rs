@@ -16,7 +16,8 @@ pub struct Tap(pub String);
 struct Computation(String);
 
 impl Layer for Tap {
-    fn build(&self, input: &[usize], _: &mut Builder<'_>) -> Result<Built, ShapeError> {
+    fn build(&self, input: &[usize], builder: &mut Builder<'_>) -> Result<Built, ShapeError> {
+        builder.tap(&self.0, input)?;
         Ok(Built::new(input.to_vec(), Computation(self.0.clone())))
     }
 }

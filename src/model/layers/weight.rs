@@ -170,6 +170,11 @@ impl Weight {
         })
     }
 
+    /// The tensor that it is, if it is used as it is.
+    pub fn plain(&self) -> Option<Slot> {
+        (self.scale.is_none() && self.spectral.is_none()).then_some(self.slot)
+    }
+
     /// The weight for one forward pass.
     pub fn value(&self, run: &Run<'_>) -> Result<Value, ModelError> {
         let weight = run.parameter(self.slot);

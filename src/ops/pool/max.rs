@@ -1,7 +1,10 @@
 //! The largest element of each window.
 
+use std::hint::select_unpredictable as select;
+
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
+use super::fold::{Fold, fold, pays};
 use super::reference;
 use super::windows::Windows;
 use crate::autograd::Value;
@@ -10,6 +13,13 @@ use crate::ops::real::Real;
 
 /// The largest element of each window of `x`.
 pub(super) fn max(x: &Value, windows: Windows) -> Result<Value> {
+    if !x.is_tracked() && has_kernel(x.tensor()) && pays(&windows) {
+        let map = x
+            .tensor()
+            .contiguous()?
+            .apply_op1_no_bwd(&Largest(windows))?;
+        return Ok(Value::constant(map));
+    }
     let winners = if has_kernel(x.tensor()) {
         x.tensor()
             .contiguous()?
@@ -79,10 +89,33 @@ impl CustomOp1 for Winners {
     }
 }
 
+/// The largest elements alone, for when nobody asks where they were.
+struct Largest(Windows);
+
+impl CustomOp1 for Largest {
+    fn name(&self) -> &'static str {
+        "max-pool2d-largest"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        by_type!(self.name(), x, T => {
+            let x: &[T] = elements(x, layout)?;
+            let with = Fold {
+                start: T::from_f64(f64::NEG_INFINITY),
+                step: |best, element| select(is_larger(element, best), element, best),
+                finish: |best, _| best,
+            };
+            Ok((T::to_cpu_storage_owned(fold(&self.0, x, with)), self.0.map.into()))
+        })
+    }
+}
+
 /// Whether `a` wins over `b`, which came first. NaN counts as largest.
+#[inline(always)]
 fn is_larger<T: Real>(a: T, b: T) -> bool {
     let is_nan = |x: T| x.partial_cmp(&x).is_none();
-    a > b || (is_nan(a) && !is_nan(b))
+    // Without shortcuts, that loops over it become vectors.
+    (a > b) | (is_nan(a) & !is_nan(b))
 }
 
 struct Pick(Windows);

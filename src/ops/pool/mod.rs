@@ -1,9 +1,10 @@
 //! Pooling over windows of any size, stride and padding.
 //!
 //! Max pooling picks the first largest element of a window (NaN counts as largest), padding never.
-//! Mean pooling divides by the window's size, padding included, as PyTorch does.
+//! Mean pooling divides by the window's size, padding included, as PyTorch does unless told otherwise.
 
 mod adaptive;
+mod fold;
 mod max;
 mod mean;
 mod reference;
@@ -15,6 +16,7 @@ pub use adaptive::{adaptive_avg_pool2d, adaptive_max_pool2d};
 
 use super::Padding;
 use crate::autograd::Value;
+use mean::Counted;
 use windows::Windows;
 
 /// The largest element of each window of `x` (N, C, H, W). Padding must be smaller than the kernel.
@@ -34,7 +36,19 @@ pub fn avg_pool2d(
     stride: (usize, usize),
     padding: Padding,
 ) -> Result<Value> {
-    mean::mean(x, Windows::new(x.tensor(), kernel, stride, padding)?)
+    let windows = Windows::new(x.tensor(), kernel, stride, padding)?;
+    mean::mean(x, windows, Counted::Whole)
+}
+
+/// The mean of what each window has inside `x` (N, C, H, W): the padding does not count.
+pub fn avg_pool2d_inside(
+    x: &Value,
+    kernel: (usize, usize),
+    stride: (usize, usize),
+    padding: Padding,
+) -> Result<Value> {
+    let windows = Windows::new(x.tensor(), kernel, stride, padding)?;
+    mean::mean(x, windows, Counted::Inside)
 }
 
 /// The mean of each channel of `x` (N, C, H, W): (N, C).

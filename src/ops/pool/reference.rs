@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
+use super::mean::Counted;
 use super::windows::Windows;
 
 /// See [`Winners`](super::max).
@@ -56,7 +57,7 @@ pub(super) fn put(map: &Tensor, winners: &Tensor, windows: &Windows) -> Result<T
 }
 
 /// See [`mean`](super::mean::mean).
-pub(super) fn mean(x: &Tensor, windows: &Windows) -> Result<Tensor> {
+pub(super) fn mean(x: &Tensor, windows: &Windows, counted: Counted) -> Result<Tensor> {
     let (height, width) = windows.padded();
     let padded = x
         .pad_with_zeros(
@@ -75,12 +76,12 @@ pub(super) fn mean(x: &Tensor, windows: &Windows) -> Result<Tensor> {
         let columns = at(tap.1, windows.stride.1, windows.map.3, x)?;
         sum = (sum + padded.index_select(&rows, 2)?.index_select(&columns, 3)?)?;
     }
-    sum / (windows.kernel.0 * windows.kernel.1) as f64
+    divided(&sum, windows, counted)
 }
 
 /// See [`spread`](super::mean::spread).
-pub(super) fn spread(map: &Tensor, windows: &Windows) -> Result<Tensor> {
-    let share = (map / (windows.kernel.0 * windows.kernel.1) as f64)?.contiguous()?;
+pub(super) fn spread(map: &Tensor, windows: &Windows, counted: Counted) -> Result<Tensor> {
+    let share = divided(map, windows, counted)?.contiguous()?;
     let (samples, channels, ..) = windows.image;
     let (height, width) = windows.padded();
     let zeros = |height, width| {
@@ -97,6 +98,18 @@ pub(super) fn spread(map: &Tensor, windows: &Windows) -> Result<Tensor> {
     image
         .narrow(2, windows.origin.0, windows.image.2)?
         .narrow(3, windows.origin.1, windows.image.3)
+}
+
+/// A map divided by what each window's sum is divided by.
+fn divided(map: &Tensor, windows: &Windows, counted: Counted) -> Result<Tensor> {
+    if counted == Counted::Whole {
+        return map / (windows.kernel.0 * windows.kernel.1) as f64;
+    }
+    let mut counts = vec![0.0f64; windows.positions()];
+    windows.each(|position, rows, columns| counts[position] = (rows.len() * columns.len()) as f64);
+    let shape = (1, 1, windows.map.2, windows.map.3);
+    let counts = Tensor::from_vec(counts, shape, map.device())?;
+    map.broadcast_div(&counts.to_dtype(map.dtype())?)
 }
 
 impl Windows {

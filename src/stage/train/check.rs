@@ -54,6 +54,8 @@ fn mixes_samples(layers: &[LayerSpec]) -> bool {
     layers.iter().any(|layer| match layer {
         LayerSpec::BatchNorm(_) => true,
         LayerSpec::Block(layers) => mixes_samples(layers),
+        LayerSpec::Named(named) => mixes_samples(std::slice::from_ref(&named.layer)),
+        LayerSpec::Branches(branches) => branches.0.iter().any(|layers| mixes_samples(layers)),
         LayerSpec::Residual(residual) => {
             mixes_samples(&residual.layers) || mixes_samples(&residual.shortcut)
         }

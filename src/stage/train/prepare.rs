@@ -12,7 +12,7 @@ use super::names::{LossName, ReductionName, TaskName};
 use super::penalty::{Divergence, ZeroPenalty};
 use crate::data::{LabelKind, Pack, Source};
 use crate::loss::{AuxiliaryLoss, ClassifierLoss, Reduction};
-use crate::model::weights::{NameMap, load_into};
+use crate::model::weights::{NameMap, Surplus, load_into};
 use crate::model::{Dims, ModelHeader, Network, SavedModel};
 use crate::stage::{StageCtx, StageError, Status};
 use crate::train::{
@@ -260,7 +260,7 @@ fn start_from_init(
             None if config.weights.is_empty() => &exact,
             None => continue,
         };
-        load_into(network, node.path(), names).map_err(TrainError::from)?;
+        load_into(network, node.path(), names, Surplus::Refuse).map_err(TrainError::from)?;
     }
     Ok(())
 }
