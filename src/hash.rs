@@ -6,12 +6,13 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 /// Files of at least this many bytes are hashed through a memory map by several threads.
 const MMAP_FROM_BYTES: u64 = 128 * 1024;
@@ -147,4 +148,26 @@ impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
         digest.to_string()
     }
+}
+
+/// The SHA-256 of a file in hexadecimal: the digest that publishers of files give. Keys and the store use
+/// [`Digest`].
+pub fn sha256_of_file(path: &Path) -> io::Result<String> {
+    let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
+    let mut block = vec![0; 1 << 18];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            read => hasher.update(&block[..read]),
+        }
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text += &format!("{byte:02x}");
+    }
+    text
 }

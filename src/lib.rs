@@ -42,7 +42,7 @@
 //! | layer | holds | notes |
 //! | --- | --- | --- |
 //! | [`hash`] [`rng`] [`device`] | digests and canonical encoding; random streams; where tensors live | |
-//! | [`data`] `kernel` [`autograd`] [`ops`] [`model`] [`loss`] [`train`] [`metric`] [`report`] | packed images; loops over slices; the tape; differentiable operations; networks as data; losses; the training loop; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model` and `loss`; `model` and `loss` use `ops`, which uses `autograd`; both use `kernel`; `report` uses `metric`. polars in `report` only |
+//! | [`data`] `kernel` [`autograd`] [`ops`] [`model`] [`loss`] [`train`] [`extract`] [`metric`] [`report`] | packed images; loops over slices; the tape; differentiable operations; networks as data; losses; the training loop; features of images; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model` and `loss`; `extract` uses `data` and `model`; `model` and `loss` use `ops`, which uses `autograd`; both use `kernel`; `report` uses `metric`. polars in `report` only |
 //! | [`stage`] | the list of kinds, and the contract between a kind and whatever runs it | candle up to here; the network in `stage/download` only |
 //! | [`spec`] | the pipeline language: text, positions, faults | saphyr in `spec/locate.rs` only |
 //! | [`plan`], [`store`] | nodes and keys; objects, records, locks | neither knows the other |
@@ -68,6 +68,8 @@
 //! | trajectory | a training run, whatever its length |
 //! | checkpoint | its state after an epoch |
 //! | judge | a classifier trained in the pipeline, whose features and answers score a generator |
+//! | extractor | a network with weights of others, whose features are compared |
+//! | protocol | how images are prepared for an extractor, after the program that does it so |
 //! | device class | what about a machine changes floating-point results, as in `cpu-avx512` |
 //!
 //! # Reproducibility
@@ -90,6 +92,15 @@
 //! beside its networks is in the [`Learner`](train::Learner)'s counters: rates, schedules and random streams are functions
 //! of them, an average of weights is one more network of the model.
 //!
+//! # Measuring
+//!
+//! Images (drawn by a generator, or real) are seen by an [`Extractor`](extract::Extractor): a judge at the size it was
+//! trained on, or a network of others after the resampling that a [`Protocol`](extract::Protocol) prescribes. What it
+//! sees is a function of the image alone: batches have one shape, whatever is in them. Features are kept only where a
+//! metric needs them one by one; a Fréchet distance takes their mean and covariance, streamed in an order that neither
+//! batches nor threads change. What is known of the reference is a part of its own in the store, shared by every run and
+//! metric.
+//!
 //! # Where to add things
 //!
 //! Each is one file and one line in a list; the compiler names every `match` that is then incomplete.
@@ -99,11 +110,14 @@
 //! | a network | YAML in the pipeline, or `file:` beside it | nowhere; as a preset: `pipelines/models/`, and `presets!` in `src/model/preset.rs` |
 //! | a kind of stage | its configuration with `impl Kind` in `src/stage/` | `kinds!` in [`stage`] |
 //! | a layer | its shapes and its forward pass in `src/model/layers/` | `layers!` there |
+//! | a format of weights | a reader of its tensors in `src/model/weights/` | `read` in its `mod.rs` |
 //! | an operation | kernel (with what `src/kernel/` has for loops), derivative and reference in `src/ops/` | [`ops`] |
 //! | a loss | `src/loss/` | [`loss`], and its name in [`stage::train::LossName`] |
 //! | a penalty on a discriminator | what it holds against slopes in `src/loss/penalty.rs`, where it takes them in `src/train/gan/penalty.rs` | its settings in `src/stage/train/penalty.rs` |
 //! | an optimiser | its rule in `src/train/optimiser/` | [`train::OptimiserSpec`], and its name and constants in [`stage::train::OptimiserName`] |
-//! | a metric | features → statistics → score in `src/metric/` | [`metric::Metric`]; what it is computed on in `src/stage/measure.rs` |
+//! | a metric | features → statistics → score in `src/metric/` | [`metric::Metric`], which says what it needs; its value in `src/stage/measure/value.rs` |
+//! | an extractor | a YAML file, anywhere; to come with retake: in `pipelines/extractors/`, its layers in `pipelines/models/` | the presets of [`extract::spec`] |
+//! | a protocol | how it resamples in `src/extract/resample.rs` | [`extract::Protocol`] |
 //! | a dataset format | a reader in `src/data/` (of image files: a list for `files.rs`), a card in `datasets/` | [`stage::dataset::DatasetName`]; the card in `src/data/card.rs` |
 //! | a random step | its settings and what it does to an image in `src/data/` | [`data::recipe::AugmentStep`] |
 //! | a subcommand | `src/cli/` | [`cli`] |
@@ -115,6 +129,7 @@ pub mod autograd;
 pub mod cli;
 pub mod data;
 pub mod device;
+pub mod extract;
 pub mod hash;
 mod kernel;
 pub mod loss;

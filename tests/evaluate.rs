@@ -168,7 +168,11 @@ fn diverged(epoch: u64) -> Status {
 }
 
 pub fn evaluate(with: Value) -> EvaluateConfig {
-    serde_json::from_value(with).expect("a valid configuration")
+    let mut config: EvaluateConfig = serde_json::from_value(with).expect("a valid configuration");
+    config
+        .resolve(Path::new(""))
+        .expect("an extractor that exists");
+    config
 }
 
 pub fn sample(with: Value) -> SampleConfig {
@@ -229,7 +233,7 @@ fn every_metric_of_every_checkpoint_has_a_row_with_its_protocol() {
     );
     let table = String::from_utf8(bytes(&outcome, "table")).unwrap();
     assert!(table.starts_with(
-        "metric,epoch,value,better,samples,extractor,reference,protocol\nfid-judge,1,"
+        "metric,epoch,value,better,samples,extractor,reference,protocol,bias\nfid-judge,1,"
     ));
     assert_eq!(table.lines().count(), 7);
 }
@@ -240,8 +244,8 @@ fn a_longer_run_or_another_metric_computes_only_what_is_new() {
     let fid = evaluate(json!({"metrics": ["fid-judge"], "checkpoints": "all", "samples": 10}));
     assert!(fid.recall(&bench.ctx(7), &bench.memo).unwrap().is_none());
     let first = fid.run(&bench.ctx(7)).unwrap();
-    // Two values and the reference's moments.
-    assert_eq!(bench.memo.len(), 3);
+    // Two values, the reference's moments and its features.
+    assert_eq!(bench.memo.len(), 4);
     let again = fid.recall(&bench.ctx(7), &bench.memo).unwrap().unwrap();
     assert_eq!(bytes(&first, "metrics"), bytes(&again, "metrics"));
     assert_eq!(first.scalars, again.scalars);
@@ -252,17 +256,17 @@ fn a_longer_run_or_another_metric_computes_only_what_is_new() {
     longer.nodes[0].paths.insert("model".to_owned(), third);
     assert!(fid.recall(&bench.ctx(7), &bench.memo).unwrap().is_none());
     let more = fid.run(&bench.ctx(7)).unwrap();
-    assert_eq!(bench.memo.len(), 4);
+    assert_eq!(bench.memo.len(), 5);
     assert_eq!(metrics(&more).rows[..2], metrics(&first).rows[..]);
 
     let both = evaluate(
         json!({"metrics": ["fid-judge", "accuracy"], "checkpoints": [1, 3], "samples": 10}),
     );
     both.run(&bench.ctx(7)).unwrap();
-    assert_eq!(bench.memo.len(), 6);
+    assert_eq!(bench.memo.len(), 7);
     // Another seed is other images.
     fid.run(&bench.ctx(8)).unwrap();
-    assert_eq!(bench.memo.len(), 9);
+    assert_eq!(bench.memo.len(), 10);
 }
 
 #[test]

@@ -20,19 +20,26 @@ const LAYERS: &[(&str, &[&str])] = &[
             "hash", "rng", "device", "data", "autograd", "ops", "model", "loss",
         ],
     ),
+    (
+        "extract",
+        &["hash", "device", "data", "autograd", "ops", "model"],
+    ),
     ("metric", &["hash", "rng", "device", "data", "ops"]),
     ("report", &["hash", "metric"]),
     (
         "stage",
         &[
-            "hash", "rng", "device", "data", "ops", "model", "loss", "train", "metric", "report",
+            "hash", "rng", "device", "data", "ops", "model", "loss", "train", "extract", "metric",
+            "report",
         ],
     ),
     ("spec", &["hash", "device", "data", "model", "stage"]),
     ("store", &["hash", "device", "data", "stage", "spec"]),
     (
         "plan",
-        &["hash", "device", "data", "model", "stage", "spec"],
+        &[
+            "hash", "device", "data", "model", "extract", "stage", "spec",
+        ],
     ),
     (
         "run",
@@ -41,8 +48,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "hash", "device", "data", "ops", "model", "metric", "report", "stage", "spec", "store",
-            "plan", "run",
+            "hash", "device", "data", "ops", "model", "extract", "metric", "report", "stage",
+            "spec", "store", "plan", "run",
         ],
     ),
 ];
@@ -60,6 +67,7 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
             "model",
             "loss",
             "train",
+            "extract",
             "metric",
             "stage",
         ],

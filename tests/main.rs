@@ -14,6 +14,7 @@ mod cuda;
 mod data;
 mod download;
 mod evaluate;
+mod extract;
 mod language;
 mod layers;
 mod metric;

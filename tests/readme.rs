@@ -157,6 +157,7 @@ fn line_to_run(command: &str) -> Option<String> {
     Some(match arguments.strip_prefix("run ") {
         Some(rest) if !rest.contains(QUICKSTART) => format!("retake run --dry-run {rest}"),
         _ if arguments.contains("--profile") => format!("retake {arguments}"),
+        _ if arguments.starts_with("metrics ") => format!("retake {arguments} --profile smoke"),
         _ => format!(
             "retake {}",
             arguments.replace(QUICKSTART, &format!("{QUICKSTART} --profile smoke"))

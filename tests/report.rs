@@ -3,7 +3,7 @@
 use image::{Rgb, RgbImage};
 use indexmap::IndexMap;
 use retake::hash::Digest;
-use retake::metric::{Metric, MetricRow};
+use retake::metric::{Metric, MetricRow, Request};
 use retake::report::document::{Document, Figure, Files, Measured, Origin, Section, Setting};
 use retake::report::downsample::reduce;
 use retake::report::findings::findings;
@@ -21,7 +21,10 @@ use serde_json::{Value, json};
 
 fn row(metric: Metric, epoch: u64, value: f64) -> MetricRow {
     MetricRow {
-        metric: metric.name().to_owned(),
+        metric: String::from(Request {
+            metric,
+            judge: true,
+        }),
         epoch: Some(epoch),
         value,
         direction: metric.direction(),
@@ -29,6 +32,7 @@ fn row(metric: Metric, epoch: u64, value: f64) -> MetricRow {
         extractor: Some(Digest::of_bytes(b"judge")),
         reference: Some(Digest::of_bytes(b"reference")),
         protocol: metric.protocol().to_owned(),
+        small: None,
     }
 }
 
@@ -52,8 +56,8 @@ fn runs() -> Vec<Run> {
             let diverged = loss == "bce" && seed == 2;
             let shift = f64::from(seed);
             let mut rows = vec![
-                row(Metric::FidJudge, 1, base * 2.0 + shift),
-                row(Metric::FidJudge, 2, base + shift),
+                row(Metric::Fid, 1, base * 2.0 + shift),
+                row(Metric::Fid, 2, base + shift),
                 row(Metric::Accuracy, 1, 0.2),
                 row(Metric::Accuracy, 2, 0.5 + shift / 10.0 + base / 1000.0),
             ];

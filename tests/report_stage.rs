@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use image::{Rgb, RgbImage};
 use retake::hash::Digest;
 use retake::metric::document::Metrics;
-use retake::metric::{Metric, MetricRow};
+use retake::metric::{Metric, MetricRow, Request};
 use retake::report::grid::{contact_sheet, png};
 use retake::stage::report::ReportConfig;
 use retake::stage::{Format, Kind, NodeName, Outcome, Product, ShownNode, Status};
@@ -47,7 +47,10 @@ fn shown(
 
 fn metrics(base: f64, epochs: u64) -> Metrics {
     let row = |metric: Metric, epoch: u64, value: f64| MetricRow {
-        metric: metric.name().to_owned(),
+        metric: String::from(Request {
+            metric,
+            judge: true,
+        }),
         epoch: Some(epoch),
         value,
         direction: metric.direction(),
@@ -55,8 +58,9 @@ fn metrics(base: f64, epochs: u64) -> Metrics {
         extractor: Some(Digest::of_bytes(b"judge")),
         reference: Some(Digest::of_bytes(b"reference")),
         protocol: metric.protocol().to_owned(),
+        small: None,
     };
-    let fid = (1..=epochs).map(|e| row(Metric::FidJudge, e, base + 40.0 / e as f64));
+    let fid = (1..=epochs).map(|e| row(Metric::Fid, e, base + 40.0 / e as f64));
     let accuracy = (1..=epochs).map(|e| row(Metric::Accuracy, e, 0.8 - 0.6 / e as f64));
     Metrics {
         rows: fid.chain(accuracy).collect(),

@@ -4,14 +4,21 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::device::DeviceRequest;
 use crate::plan::{self, Plan};
 use crate::run::devices::Devices;
+use crate::run::reporter::{Plain, Reporter, Verbosity};
 use crate::run::resolve::Session;
+use crate::run::screen::Screen;
+use crate::run::slots::machine_memory;
 use crate::spec::{self, Faults, LoadOptions};
+use crate::stage::Slots;
 use crate::store::{LockFile, Store};
 
 /// How the program ends.
@@ -148,21 +155,45 @@ impl PipelineArgs {
             .store
             .clone()
             .unwrap_or_else(|| plan.root.join(".retake"));
-        let devices = Devices::new(self.device);
-        devices.get(None).map_err(CliError::bad)?;
+        let lock = LockFile::read(&LockFile::path_for(&plan.file)).map_err(CliError::bad)?;
+        let opened = Opened::new(plan, &store, lock, self.device)?;
         Ok(Opened {
-            store: Store::open(&store)
-                .map_err(CliError::failed)?
-                .with_notices(|notice| say(&format!("note      {notice}"))),
-            lock: LockFile::read(&LockFile::path_for(&plan.file)).map_err(CliError::bad)?,
-            devices,
             any_device: self.any_device,
-            plan,
+            ..opened
         })
     }
 }
 
 impl Opened {
+    /// `plan` with the store in the folder `store`.
+    pub fn new(
+        plan: Plan,
+        store: &Path,
+        lock: LockFile,
+        device: DeviceRequest,
+    ) -> Result<Self, CliError> {
+        let devices = Devices::new(device);
+        devices.get(None).map_err(CliError::bad)?;
+        let store = Store::open(store).map_err(CliError::failed)?;
+        Ok(Self {
+            plan,
+            store: store.with_notices(|notice| say(&format!("note      {notice}"))),
+            lock,
+            devices,
+            any_device: false,
+        })
+    }
+
+    /// What the machine has to run on.
+    pub fn machine(&self) -> Slots {
+        let device = self.devices.get(None);
+        Slots {
+            cpu: std::thread::available_parallelism().map_or(1, usize::from),
+            gpu: usize::from(device.is_ok_and(|compute| compute.device.is_cuda())),
+            memory: machine_memory(),
+        }
+    }
+
     /// The view that resolving works on.
     pub fn session(&self) -> Session<'_> {
         Session {
@@ -186,6 +217,26 @@ impl Opened {
         let mut seen = HashSet::new();
         targets.retain(|id| seen.insert(*id));
         Ok(targets)
+    }
+}
+
+/// Set by the first Ctrl-C or SIGTERM, which lets stages stop at a safe point; the second ends the program at once.
+pub fn cancel_on_signals() -> Result<Arc<AtomicBool>, CliError> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&cancel))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancel)))
+            .map_err(CliError::failed)?;
+    }
+    Ok(cancel)
+}
+
+/// Tells people of a run on standard error: by bars on a terminal, else by lines.
+pub fn reporter(verbosity: Verbosity) -> Box<dyn Reporter> {
+    if io::stderr().is_terminal() {
+        Box::new(Screen::new(verbosity))
+    } else {
+        Box::new(Plain::new(io::stderr(), verbosity))
     }
 }
 

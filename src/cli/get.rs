@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::common::{CliError, Exit, PipelineArgs, display, say};
+use super::common::{CliError, Exit, Opened, PipelineArgs, display, say};
 use crate::data::export::export_folder;
 use crate::data::pack::Pack;
 use crate::device::cpu;
 use crate::model::SavedModel;
 use crate::model::weights::{NameMap, export};
 use crate::run::survey::survey;
-use crate::stage::Format;
+use crate::stage::{Artifact, Format};
 
 /// Copy an artifact out of the store
 #[derive(Debug, clap::Args)]
@@ -41,20 +41,53 @@ enum Form {
 pub fn run(args: &Args) -> Result<Exit, CliError> {
     let opened = args.common.open()?;
     let (selector, output) = split(&args.artifact);
+    if args.dest.exists() {
+        return Err(CliError::bad(format!(
+            "{} exists already",
+            args.dest.display()
+        )));
+    }
+    let (name, artifact) = find(&opened, selector, output)?;
+    let artifact = &artifact;
+    if let Some(network) = &args.network {
+        let path = opened.store.path(artifact).map_err(CliError::failed)?;
+        export_network(args, network, &path)?;
+    } else if args.form == Some(Form::Folder) && artifact.format == Format::Data {
+        let path = opened.store.path(artifact).map_err(CliError::failed)?;
+        let pack = Pack::open(&path).map_err(CliError::failed)?;
+        export_folder(&pack, &args.dest).map_err(CliError::failed)?;
+    } else if args.form == Some(Form::Folder) && artifact.format != Format::Folder {
+        return Err(CliError::bad(format!(
+            "{name} is not data and not a folder"
+        )));
+    } else {
+        opened
+            .store
+            .export(artifact, &args.dest)
+            .map_err(CliError::failed)?;
+    }
+    say(&format!("wrote     {}", display(&args.dest)));
+    Ok(Exit::Done)
+}
+
+/// The artifact of an output (the first, where none is named) of the one node that `selector` names, and how people
+/// call it. An error where it is not in the store.
+pub(super) fn find(
+    opened: &Opened,
+    selector: &str,
+    output: Option<&str>,
+) -> Result<(String, Artifact), CliError> {
     let ids = opened.plan.find(selector).map_err(CliError::bad)?;
-    let id = match ids.as_slice() {
-        [id] => *id,
-        many => {
-            let names: Vec<String> = many
-                .iter()
-                .map(|id| opened.plan.nodes[*id].name.to_string())
-                .collect();
-            return Err(CliError::bad(format!(
-                "`{selector}` is {} nodes; name one of them: {}",
-                many.len(),
-                names.join(" ")
-            )));
-        }
+    let [id] = ids[..] else {
+        let names: Vec<String> = ids
+            .iter()
+            .map(|id| opened.plan.nodes[*id].name.to_string())
+            .collect();
+        return Err(CliError::bad(format!(
+            "`{selector}` is {} nodes; name one of them: {}",
+            ids.len(),
+            names.join(" ")
+        )));
     };
     let node = &opened.plan.nodes[id];
     let outputs = node.config.outputs();
@@ -67,42 +100,16 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
             names.join(", ")
         )));
     }
-    if args.dest.exists() {
-        return Err(CliError::bad(format!(
-            "{} exists already",
-            args.dest.display()
-        )));
-    }
     let (_, settled) = survey(&opened.session(), &[id]).map_err(CliError::failed)?;
     let record = settled[id].as_ref().map(|settled| &settled.record);
-    let artifact = record
-        .and_then(|record| record.outputs.get(output))
-        .ok_or_else(|| {
-            CliError::failed(format!(
-                "{} is not in the store: `retake run` it first",
-                node.name
-            ))
-        })?;
-    if let Some(network) = &args.network {
-        let path = opened.store.path(artifact).map_err(CliError::failed)?;
-        export_network(args, network, &path)?;
-    } else if args.form == Some(Form::Folder) && artifact.format == Format::Data {
-        let path = opened.store.path(artifact).map_err(CliError::failed)?;
-        let pack = Pack::open(&path).map_err(CliError::failed)?;
-        export_folder(&pack, &args.dest).map_err(CliError::failed)?;
-    } else if args.form == Some(Form::Folder) && artifact.format != Format::Folder {
-        return Err(CliError::bad(format!(
-            "`{output}` of {} is not data and not a folder",
+    let artifact = record.and_then(|record| record.outputs.get(output));
+    let artifact = artifact.ok_or_else(|| {
+        CliError::failed(format!(
+            "{} is not in the store: `retake run` it first",
             node.name
-        )));
-    } else {
-        opened
-            .store
-            .export(artifact, &args.dest)
-            .map_err(CliError::failed)?;
-    }
-    say(&format!("wrote     {}", display(&args.dest)));
-    Ok(Exit::Done)
+        ))
+    })?;
+    Ok((format!("`{output}` of {}", node.name), artifact.clone()))
 }
 
 /// Writes one network of the model at `path`.
@@ -129,7 +136,7 @@ fn export_network(args: &Args, network: &str, path: &Path) -> Result<(), CliErro
 }
 
 /// Splits `gan[loss=bce]:history`; a colon within brackets is part of an axis value.
-fn split(artifact: &str) -> (&str, Option<&str>) {
+pub(super) fn split(artifact: &str) -> (&str, Option<&str>) {
     let tail = artifact.rfind(']').map_or(0, |end| end + 1);
     match artifact[tail..].split_once(':') {
         Some((rest, output)) => (&artifact[..tail + rest.len()], Some(output)),

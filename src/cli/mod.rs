@@ -6,6 +6,7 @@ mod explain;
 mod get;
 mod graph;
 mod init;
+mod metrics;
 mod model;
 mod plan;
 mod run;
@@ -35,6 +36,7 @@ enum Command {
     Explain(explain::Args),
     Graph(graph::Args),
     Show(show::Args),
+    Metrics(metrics::Args),
     Model(model::Args),
     Get(get::Args),
     Schema(schema::Args),
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Graph(args) => graph::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -1,18 +1,14 @@
 //! `retake run`
 
 use std::collections::HashSet;
-use std::io::{self, IsTerminal};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::io;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-
-use super::common::{CliError, Exit, Opened, PipelineArgs, display, say};
+use super::common::{
+    CliError, Exit, Opened, PipelineArgs, cancel_on_signals, display, reporter, say,
+};
 use crate::run::executor::Local;
-use crate::run::reporter::{JsonLines, Plain, Reporter, Verbosity};
+use crate::run::reporter::{JsonLines, Reporter, Verbosity};
 use crate::run::schedule::{self, Options};
-use crate::run::screen::Screen;
-use crate::run::slots::machine_memory;
 use crate::stage::Slots;
 
 /// Run a pipeline, or some of its stages and what they need
@@ -59,13 +55,7 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     }
     refuse_missing_files(&opened, &targets)?;
 
-    let cancel = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // The second signal ends the program at once; the first lets stages stop at a safe point.
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&cancel))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancel)))
-            .map_err(CliError::failed)?;
-    }
+    let cancel = cancel_on_signals()?;
     let options = args.options(&opened, &targets)?;
     let session = opened.session();
     let mut reporter = args.reporter();
@@ -113,22 +103,16 @@ impl Args {
             }
             force.extend(found);
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let gpus = usize::from(
-            opened
-                .devices
-                .get(None)
-                .is_ok_and(|compute| compute.device.is_cuda()),
-        );
+        let machine = opened.machine();
         Ok(Options {
             slots: Slots {
-                cpu: self.jobs.map_or(cores, usize::from),
-                gpu: gpus,
-                memory: machine_memory(),
+                cpu: self.jobs.map_or(machine.cpu, usize::from),
+                ..machine
             },
             keep_going: self.keep_going,
             force,
             locked: self.locked,
+            without_lock: false,
         })
     }
 
@@ -140,10 +124,8 @@ impl Args {
         };
         if self.json {
             Box::new(JsonLines(io::stdout()))
-        } else if io::stderr().is_terminal() {
-            Box::new(Screen::new(verbosity))
         } else {
-            Box::new(Plain::new(io::stderr(), verbosity))
+            reporter(verbosity)
         }
     }
 }

@@ -6,6 +6,7 @@ use super::common::{CliError, Exit, PipelineArgs, print_bytes, say};
 use crate::metric::MetricRow;
 use crate::plan::{Node, Source};
 use crate::report::runs::{Ending, Run};
+use crate::report::summary::ways;
 use crate::report::table::{self, TableFormat};
 use crate::report::{frame, select};
 use crate::run::survey::{Standing, survey};
@@ -73,6 +74,12 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     }
     if !absent.is_empty() {
         say(&format!("not in the store yet: {}", absent.join(", ")));
+    }
+    for way in ways(&runs) {
+        say(&format!(
+            "note      {} was measured in several ways, which do not compare: protocol {} is {}",
+            way.metric, way.protocol, way.said
+        ));
     }
     let long = frame::long(&runs).map_err(CliError::failed)?;
     let chosen = select::filter(long, &args.conditions).map_err(CliError::bad)?;

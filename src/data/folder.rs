@@ -102,7 +102,7 @@ fn from_sub_folders(dir: &Path) -> Result<Listing, DataError> {
 }
 
 /// Image files under `dir` by path, sorted, so that the order does not depend on the file system.
-fn image_files(dir: &Path) -> Result<Vec<String>, DataError> {
+pub fn image_files(dir: &Path) -> Result<Vec<String>, DataError> {
     let mut files = Vec::new();
     for entry in WalkDir::new(dir).follow_links(true) {
         let entry = entry.map_err(|error| {

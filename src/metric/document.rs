@@ -59,9 +59,31 @@ impl Metrics {
             "extractor",
             "reference",
             "protocol",
+            "bias",
         ])?;
         for row in &self.rows {
-            writer.serialize(row)?;
+            let MetricRow {
+                metric,
+                epoch,
+                value,
+                direction,
+                samples,
+                extractor,
+                reference,
+                protocol,
+                small: _,
+            } = row;
+            writer.serialize((
+                metric,
+                epoch,
+                value,
+                direction,
+                samples,
+                extractor,
+                reference,
+                protocol,
+                row.bias(),
+            ))?;
         }
         writer
             .into_inner()

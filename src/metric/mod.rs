@@ -1,229 +1,291 @@
 //! Measures of generated images, over features and scores that a network has already given.
 //!
-//! features → [`stats::Moments`] → [`frechet::frechet_distance`]; scores → [`accuracy::TopK`];
-//! features → [`diversity`]. Nothing here knows
-//! networks, files or stages. [`Metric`] is THE list; [`MetricRow`] is one measured value with everything
-//! that a reader needs to judge whether it may be compared with another.
+//! ```text
+//! scores (N, K) ─────────────▶ accuracy, inception_score
+//! features (N, D) ─▶ Moments ▶ frechet ▶ bias: what few images add to it
+//!                │           ▶ diversity: effective rank
+//!                ├─ resample ▶ extrapolate (to infinitely many images), bootstrap (an interval)
+//!                ├─ products ▶ kid
+//!                └─ distances▶ manifold (precision, recall, density, coverage), nearest (memorisation), diversity
+//! ```
+//!
+//! Nothing here knows networks, files or stages. [`Metric`] is THE list; [`MetricRow`] is one measured value with
+//! everything that a reader needs to judge whether it may be compared with another.
+//!
+//! Everything is computed in f64, in blocks of a fixed size that are summed in order: no bit depends on batches or on the
+//! number of threads.
 
 pub mod accuracy;
+pub mod bias;
+pub mod bootstrap;
+mod distances;
 pub mod diversity;
 pub mod document;
+mod error;
+pub mod extrapolate;
+pub mod features;
 pub mod frechet;
+pub mod inception_score;
+pub mod kid;
+pub mod manifold;
+pub mod nearest;
+mod products;
+pub mod random_state;
+pub mod request;
+mod resample;
+mod row;
+mod spread;
 pub mod stats;
 
-use schemars::{JsonSchema, Schema};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+pub use error::MetricError;
+pub use request::Request;
+pub use row::{Direction, MetricRow, best};
 
-use crate::hash::Digest;
-
-/// A metric that `evaluate` computes.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(transform = short_form)]
+/// What is measured. By whose features, says a [`Request`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Metric {
-    /// Fréchet distance between generated and reference images on the features of a judge that was
-    /// trained in the pipeline. Not Inception FID: values compare under one judge only. `fid` is a
-    /// short form of the name.
-    #[serde(alias = "fid")]
-    FidJudge,
-    /// How often the judge finds what the condition asked for: the share of right labels among its
-    /// top k, with k the number of labels asked for. With one label per image, plain accuracy.
+    /// Fréchet distance between the features of generated and reference images (Heusel et al. 2017).
+    Fid,
+    /// What the Fréchet distance of endless samples would be, extrapolated (Chong and Forsyth 2020).
+    FidInfinity,
+    /// Kernel distance between the features of generated and reference images (Bińkowski et al. 2018).
+    Kid,
+    /// How sure a classifier is of single images and how unsure of all (Salimans et al. 2016).
+    InceptionScore,
+    /// The share of generated images among the reference's (Kynkäänniemi et al. 2019).
+    Precision,
+    /// The share of the reference's images among the generated.
+    Recall,
+    /// How densely the reference lies around generated images (Naeem et al. 2020).
+    Density,
+    /// The share of the reference's images with a generated one nearby.
+    Coverage,
+    /// How often the judge finds what the condition asked for: the share of right labels among its top k, with k the
+    /// number of labels asked for. With one label per image, plain accuracy.
     Accuracy,
-    /// Mean distance between the features that a judge sees in two images: how different images are from each other.
-    /// A generator that collapses to few images loses it. `diversity` is a short form of the name.
-    #[serde(alias = "diversity")]
-    DiversityJudge,
-    /// Effective rank of the covariance of a judge's features: in how many directions images differ. `rank` is a short
-    /// form of the name.
-    #[serde(alias = "rank")]
-    RankJudge,
-}
-
-/// Lets the schema take short forms, which serde's aliases do not tell it.
-fn short_form(schema: &mut Schema) {
-    if let Some(variants) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
-        for (short, name) in [
-            ("fid", "fid-judge"),
-            ("diversity", "diversity-judge"),
-            ("rank", "rank-judge"),
-        ] {
-            let description = format!("Short for `{name}`.");
-            variants.push(json!({"type": "string", "const": short, "description": description}));
-        }
-    }
+    /// How often a model's own discriminator tells real images from generated ones: near ½ it cannot.
+    DiscriminatorAccuracy,
+    /// Mean distance between the features of two images: how different images are from each other. A generator that
+    /// collapses to few images loses it.
+    Diversity,
+    /// The same among images of equal labels, averaged over labels.
+    LabelDiversity,
+    /// Effective rank of the features' covariance: in how many directions images differ.
+    Rank,
+    /// How near generated images are to reference images, as a share of how near those are to each other: below 1 the
+    /// model may have learnt images by heart.
+    Memorisation,
 }
 
 impl Metric {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::FidJudge,
+    /// All of them, in the order of messages.
+    pub const ALL: [Self; 14] = [
+        Self::Fid,
+        Self::FidInfinity,
+        Self::Kid,
+        Self::InceptionScore,
+        Self::Precision,
+        Self::Recall,
+        Self::Density,
+        Self::Coverage,
         Self::Accuracy,
-        Self::DiversityJudge,
-        Self::RankJudge,
+        Self::DiscriminatorAccuracy,
+        Self::Diversity,
+        Self::LabelDiversity,
+        Self::Rank,
+        Self::Memorisation,
     ];
 
     /// Its name in YAML, tables and keys.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::FidJudge => "fid-judge",
+            Self::Fid => "fid",
+            Self::FidInfinity => "fid-infinity",
+            Self::Kid => "kid",
+            Self::InceptionScore => "is",
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::Density => "density",
+            Self::Coverage => "coverage",
             Self::Accuracy => "accuracy",
-            Self::DiversityJudge => "diversity-judge",
-            Self::RankJudge => "rank-judge",
+            Self::DiscriminatorAccuracy => "d-accuracy",
+            Self::Diversity => "diversity",
+            Self::LabelDiversity => "label-diversity",
+            Self::Rank => "rank",
+            Self::Memorisation => "memorisation",
         }
     }
 
     /// Whether less or more of it is better.
     pub const fn direction(self) -> Direction {
         match self {
-            Self::FidJudge => Direction::Lower,
-            Self::Accuracy | Self::DiversityJudge | Self::RankJudge => Direction::Higher,
+            Self::Fid | Self::FidInfinity | Self::Kid => Direction::Lower,
+            // A discriminator may err for good reasons and bad, and what is like nothing is no copy either.
+            Self::DiscriminatorAccuracy | Self::Memorisation => Direction::Neither,
+            Self::InceptionScore
+            | Self::Precision
+            | Self::Recall
+            | Self::Density
+            | Self::Coverage
+            | Self::Accuracy
+            | Self::Diversity
+            | Self::LabelDiversity
+            | Self::Rank => Direction::Higher,
+        }
+    }
+
+    /// What it is computed from.
+    pub const fn needs(self) -> Needs {
+        let nothing = Needs {
+            scores: false,
+            guesses: false,
+            moments: false,
+            rows: false,
+            labels: false,
+            discriminator: false,
+            reference_moments: false,
+            reference_rows: false,
+        };
+        match self {
+            Self::Fid => Needs {
+                moments: true,
+                reference_moments: true,
+                ..nothing
+            },
+            Self::FidInfinity => Needs {
+                rows: true,
+                reference_moments: true,
+                ..nothing
+            },
+            Self::Kid
+            | Self::Precision
+            | Self::Recall
+            | Self::Density
+            | Self::Coverage
+            | Self::Memorisation => Needs {
+                rows: true,
+                reference_rows: true,
+                ..nothing
+            },
+            Self::InceptionScore => Needs {
+                scores: true,
+                ..nothing
+            },
+            Self::Accuracy => Needs {
+                guesses: true,
+                labels: true,
+                ..nothing
+            },
+            Self::DiscriminatorAccuracy => Needs {
+                discriminator: true,
+                ..nothing
+            },
+            Self::Diversity => Needs {
+                rows: true,
+                ..nothing
+            },
+            Self::LabelDiversity => Needs {
+                rows: true,
+                labels: true,
+                ..nothing
+            },
+            Self::Rank => Needs {
+                moments: true,
+                ..nothing
+            },
         }
     }
 
     /// The fewest images it can be computed on.
     pub const fn least(self) -> u64 {
         match self {
-            Self::Accuracy => 1,
-            Self::FidJudge | Self::DiversityJudge | Self::RankJudge => 2,
+            Self::Accuracy | Self::DiscriminatorAccuracy => 1,
+            Self::Fid
+            | Self::Kid
+            | Self::Diversity
+            | Self::LabelDiversity
+            | Self::Rank
+            | Self::Memorisation => 2,
+            Self::Precision | Self::Recall => 4,
+            Self::Density | Self::Coverage => 6,
+            Self::InceptionScore => 10,
+            Self::FidInfinity => 30,
         }
     }
 
-    /// How it is computed, with a version: values of different protocols do not compare.
+    /// How it is computed: values of different protocols do not compare.
     pub const fn protocol(self) -> &'static str {
         match self {
-            Self::FidJudge => "frechet distance, f64, N-1, uint8 images, judge features/1",
-            Self::Accuracy => "micro top-k recall, uint8 images, judge logits/1",
-            Self::DiversityJudge => {
-                "mean pairwise euclidean distance, f64, first 2048 at most, uint8 images, judge features/1"
+            Self::Fid => "frechet distance, f64, N-1",
+            Self::FidInfinity => "frechet distance, f64, N-1, extrapolated in 1/N over 15 sizes",
+            Self::Kid => "polynomial kernel distance, degree 3, unbiased",
+            Self::InceptionScore => "inception score, 10 splits",
+            Self::Precision => {
+                "share of generated images within reach of a reference image's 3 nearest"
             }
-            Self::RankJudge => {
-                "effective rank of the covariance, f64, N-1, uint8 images, judge features/1"
+            Self::Recall => {
+                "share of reference images within reach of a generated image's 3 nearest"
+            }
+            Self::Density => "mean number of neighbourhoods / 5, 5 nearest neighbours",
+            Self::Coverage => "share of neighbourhoods hit, 5 nearest neighbours",
+            Self::Accuracy => "micro top-k recall",
+            Self::DiscriminatorAccuracy => {
+                "mean over real and generated images, the model's own discriminator, above 0 is real"
+            }
+            Self::Diversity => "mean pairwise euclidean distance, f64, first 2048 at most",
+            Self::LabelDiversity => "mean pairwise euclidean distance within labels, f64",
+            Self::Rank => "effective rank of the covariance, f64, N-1",
+            Self::Memorisation => {
+                "mean distance to the nearest reference image / the same within the reference"
             }
         }
     }
 }
 
-/// Which values of a metric are better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// less is better
-    Lower,
-    /// more is better
-    Higher,
+/// What a metric is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// scores of images
+    pub scores: bool,
+    /// how often the best of the scores are the labels
+    pub guesses: bool,
+    /// mean and covariance of their features
+    pub moments: bool,
+    /// the features themselves
+    pub rows: bool,
+    /// the labels of images
+    pub labels: bool,
+    /// the model's own discriminator
+    pub discriminator: bool,
+    /// mean and covariance of the reference's features
+    pub reference_moments: bool,
+    /// the reference's features themselves
+    pub reference_rows: bool,
 }
 
-impl Direction {
-    /// Whether `a` is strictly better than `b`; NaN never is.
-    pub fn better(self, a: f64, b: f64) -> bool {
-        match self {
-            Self::Lower => a < b,
-            Self::Higher => a > b,
+impl Needs {
+    /// Whether any network looks at the images for it.
+    pub const fn looks(self) -> bool {
+        self.scores || self.guesses || self.moments || self.rows
+    }
+
+    /// Whether there is a reference at all.
+    pub const fn reference(self) -> bool {
+        self.discriminator || self.reference_moments || self.reference_rows
+    }
+
+    /// What either needs.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self {
+            scores: self.scores || other.scores,
+            guesses: self.guesses || other.guesses,
+            moments: self.moments || other.moments,
+            rows: self.rows || other.rows,
+            labels: self.labels || other.labels,
+            discriminator: self.discriminator || other.discriminator,
+            reference_moments: self.reference_moments || other.reference_moments,
+            reference_rows: self.reference_rows || other.reference_rows,
         }
     }
-
-    /// `↓` or `↑`, for table headers.
-    pub const fn arrow(self) -> &'static str {
-        match self {
-            Self::Lower => "↓",
-            Self::Higher => "↑",
-        }
-    }
-}
-
-/// One measured value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MetricRow {
-    /// the metric's name
-    pub metric: String,
-    /// the checkpoint's epoch; `None` for images that no checkpoint made
-    pub epoch: Option<u64>,
-    /// the value
-    pub value: f64,
-    /// which values are better
-    pub direction: Direction,
-    /// how many images were measured
-    pub samples: u64,
-    /// digest of the network that gave features or scores
-    pub extractor: Option<Digest>,
-    /// digest of the reference data (images or labels)
-    pub reference: Option<Digest>,
-    /// how it was computed
-    pub protocol: String,
-}
-
-impl MetricRow {
-    /// Whether two values may stand in one ranking: same metric, protocol, sample count, extractor and
-    /// reference.
-    pub fn comparable(&self, other: &Self) -> bool {
-        self.metric == other.metric && self.protocol_digest() == other.protocol_digest()
-    }
-
-    /// Names everything but value and epoch that two comparable values share.
-    pub fn protocol_digest(&self) -> Digest {
-        Digest::of_value(&json!({
-            "metric": self.metric,
-            "protocol": self.protocol,
-            "samples": self.samples,
-            "extractor": self.extractor,
-            "reference": self.reference,
-        }))
-    }
-}
-
-/// The best of `rows` by their own direction: `(epoch, value)`; the earliest of equals.
-pub fn best<'a>(rows: impl IntoIterator<Item = &'a MetricRow>) -> Option<&'a MetricRow> {
-    rows.into_iter()
-        .filter(|row| row.value.is_finite())
-        .reduce(|best, row| {
-            if row.direction.better(row.value, best.value) {
-                row
-            } else {
-                best
-            }
-        })
-}
-
-/// Why a metric has no value.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum MetricError {
-    /// Too few samples for a covariance.
-    #[error("{0} sample(s) have no covariance: at least 2 are needed")]
-    TooFew(u64),
-    /// A NaN or infinite feature or score.
-    #[error("sample {sample} has a value that is not finite at position {position}")]
-    NotFinite {
-        /// which sample, counted from 0
-        sample: u64,
-        /// which feature or class
-        position: usize,
-    },
-    /// Two sets of features that do not fit.
-    #[error("features of {left} and {right} dimensions cannot be compared")]
-    Dimensions {
-        /// of the first set
-        left: usize,
-        /// of the second set
-        right: usize,
-    },
-    /// Scores or features whose number is not a whole number of rows.
-    #[error("{values} values do not make rows of {width}")]
-    Ragged {
-        /// how many values
-        values: usize,
-        /// the row's width
-        width: usize,
-    },
-    /// The eigenvalue iteration did not converge.
-    #[error("the eigenvalues of a covariance matrix could not be found")]
-    Eigen,
-    /// Nothing to be right or wrong about.
-    #[error("no sample has a label, so there is no accuracy")]
-    NoLabels,
-    /// Stored statistics that cannot be read.
-    #[error("stored statistics are damaged")]
-    Damaged,
 }

@@ -7,6 +7,7 @@ use super::files::{Files, Found};
 use super::settle::Settled;
 use super::stage::Stage;
 use super::{Missing, Source};
+use crate::extract::ExtractorSpec;
 use crate::spec::place::{Findings, Place};
 use crate::spec::suggest;
 use crate::stage::{DataSchema, Format, InputSchemas, InputSpec, OutputSpec};
@@ -117,7 +118,9 @@ impl Checker<'_> {
                 Found::File => self.format(spec, name, Format::File, false, place),
                 Found::Folder => self.format(spec, name, Format::Folder, false, place),
                 Found::Nothing => {
-                    let help = crate::data::card::for_path(path).map(crate::data::card::Card::help);
+                    let data = crate::data::card::for_path(path).map(crate::data::card::Card::help);
+                    let weights = || Some(ExtractorSpec::for_file(path)?.how_to_get());
+                    let help = data.or_else(weights);
                     missing.push(Missing {
                         path: path.clone(),
                         help,

@@ -16,7 +16,7 @@ use super::settle::Settled;
 use super::stage::Stage;
 use super::values::Values;
 use super::{Node, Plan, digest, edges, publish};
-use crate::spec::load::load_leniently;
+use crate::spec::load::{load_leniently, load_text};
 use crate::spec::place::Findings;
 use crate::spec::{Faults, LoadOptions, PipelineSpec};
 use crate::stage::DataSchema;
@@ -29,6 +29,12 @@ pub fn expand(spec: &PipelineSpec) -> Result<Plan, Faults> {
 /// Loads and expands a pipeline; faults within the files and between the stages at once.
 pub fn open(path: &Path, options: &LoadOptions) -> Result<Plan, Faults> {
     let (spec, findings) = load_leniently(path, options)?;
+    expand_with(&spec, findings)
+}
+
+/// Expands a pipeline that a program has written: `text`, as if it stood in the file `path`, which need not exist.
+pub fn open_text(path: &Path, text: &str) -> Result<Plan, Faults> {
+    let (spec, findings) = load_text(path, text)?;
     expand_with(&spec, findings)
 }
 

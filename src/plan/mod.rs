@@ -29,7 +29,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-pub use expand::{expand, open};
+pub use expand::{expand, open, open_text};
 pub use select::UnknownStage;
 
 use crate::device::DeviceRequest;

@@ -8,13 +8,14 @@ use super::runs::{Run, axes_of};
 use crate::metric::{Direction, MetricRow};
 
 /// Columns that every table has besides its axes.
-pub const COLUMNS: [&str; 10] = [
+pub const COLUMNS: [&str; 11] = [
     "stage",
     "metric",
     "epoch",
     "value",
     "better",
     "samples",
+    "bias",
     "extractor",
     "reference",
     "protocol",
@@ -31,7 +32,7 @@ pub fn axis_column(axis: &str) -> String {
 }
 
 /// The table of `runs`, in their order: stage, axes, then metric, epoch, value, direction (`lower` or
-/// `higher` is better), samples, extractor and reference (short digests), protocol (a short digest of all
+/// `higher` is better, or `neither`), samples, the part of the value that comes of their being few (where any has one), extractor and reference (short digests), protocol (a short digest of all
 /// that must agree for two values to compare) and outcome. A run without values has one row with nulls.
 pub fn long(runs: &[Run]) -> Result<DataFrame, ReportError> {
     let rows: Vec<(&Run, Option<&MetricRow>)> = runs
@@ -62,13 +63,17 @@ pub fn long(runs: &[Run]) -> Result<DataFrame, ReportError> {
         strings("metric", &|_, row| row.map(|r| r.metric.clone())),
         Column::new("epoch".into(), epochs),
         Column::new("value".into(), values),
-        strings("better", &|_, row| {
-            row.map(|r| match r.direction {
-                Direction::Lower => "lower".to_owned(),
-                Direction::Higher => "higher".to_owned(),
-            })
-        }),
+        strings("better", &|_, row| row.map(|r| better(r.direction))),
         Column::new("samples".into(), samples),
+    ]);
+    let biases: Vec<Option<f64>> = rows
+        .iter()
+        .map(|(_, row)| row.and_then(MetricRow::bias))
+        .collect();
+    if biases.iter().any(Option::is_some) {
+        columns.push(Column::new("bias".into(), biases));
+    }
+    columns.extend([
         strings("extractor", &|_, row| row.and_then(|r| short(r.extractor))),
         strings("reference", &|_, row| row.and_then(|r| short(r.reference))),
         strings("protocol", &|_, row| {
@@ -77,6 +82,42 @@ pub fn long(runs: &[Run]) -> Result<DataFrame, ReportError> {
         strings("outcome", &|run, _| Some(run.ending.to_string())),
     ]);
     Ok(DataFrame::new_infer_height(columns)?)
+}
+
+/// The values of one set of images: metric, value, direction, samples, the part of it that comes of their being few (where
+/// any has one), extractor and reference (short digests), and protocol in words.
+pub fn of_one(rows: &[MetricRow]) -> Result<DataFrame, ReportError> {
+    let strings = |name: &str, text: &dyn Fn(&MetricRow) -> Option<String>| {
+        let values: Vec<Option<String>> = rows.iter().map(text).collect();
+        Column::new(name.into(), values)
+    };
+    let values: Vec<f64> = rows.iter().map(|row| row.value).collect();
+    let samples: Vec<u64> = rows.iter().map(|row| row.samples).collect();
+    let biases: Vec<Option<f64>> = rows.iter().map(MetricRow::bias).collect();
+    let mut columns = vec![
+        strings("metric", &|row| Some(row.metric.clone())),
+        Column::new("value".into(), values),
+        strings("better", &|row| Some(better(row.direction))),
+        Column::new("samples".into(), samples),
+    ];
+    if biases.iter().any(Option::is_some) {
+        columns.push(Column::new("bias".into(), biases));
+    }
+    let short = |digest: Option<crate::hash::Digest>| digest.map(|digest| digest.short());
+    columns.extend([
+        strings("extractor", &|row| short(row.extractor)),
+        strings("reference", &|row| short(row.reference)),
+        strings("protocol", &|row| Some(row.protocol.clone())),
+    ]);
+    Ok(DataFrame::new_infer_height(columns)?)
+}
+
+fn better(direction: Direction) -> String {
+    match direction {
+        Direction::Lower => "lower".to_owned(),
+        Direction::Higher => "higher".to_owned(),
+        Direction::Neither => "neither".to_owned(),
+    }
 }
 
 /// A column of axis values in the narrowest type that holds them all: integer, number, boolean or text.

@@ -130,7 +130,9 @@ pub fn lines(event: &Event, verbosity: Verbosity) -> Vec<String> {
                 log.iter()
                     .map(|log| format!("          log: {}", log.display())),
             );
-            lines.push(format!("          again: {rerun}"));
+            if !rerun.is_empty() {
+                lines.push(format!("          again: {rerun}"));
+            }
             lines
         }
         Event::Note { message } => vec![format!("note      {message}")],

@@ -27,6 +27,8 @@ pub struct Options {
     pub force: HashSet<usize>,
     /// nothing may differ from the lock file
     pub locked: bool,
+    /// the pipeline is of no file that a lock file could stand beside
+    pub without_lock: bool,
 }
 
 /// How a run ended.
@@ -497,7 +499,12 @@ impl<'a> Scheduler<'a> {
         self.failed = true;
         self.summary.failed += 1;
         let name = self.session.plan.nodes[id].name.clone();
-        let rerun = text::rerun(self.session.plan, &name.to_string());
+        // A pipeline of no file is run by whatever command made it.
+        let rerun = if self.options.without_lock {
+            String::new()
+        } else {
+            text::rerun(self.session.plan, &name.to_string())
+        };
         (self.emit)(Event::Failed {
             stage: name.stage,
             axes: name.axes,
@@ -514,7 +521,7 @@ impl<'a> Scheduler<'a> {
             self.summary.failed += self.waiting.len() + self.ready.len();
         }
         // What `--locked` compares with, it does not change.
-        let keep_lock = self.options.locked;
+        let keep_lock = self.options.locked || self.options.without_lock;
         let written = self
             .finisher
             .write(&self.settled, keep_lock, &mut *self.emit);

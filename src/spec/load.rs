@@ -39,6 +39,13 @@ pub(crate) fn load_leniently(
     loader.finish(path, options)
 }
 
+/// Reads a pipeline from `text`, as if it stood in the file `path`, which need not exist.
+pub(crate) fn load_text(path: &Path, text: &str) -> Result<(PipelineSpec, Findings), Faults> {
+    let mut loader = Loader::default();
+    loader.read_file(path, path.display().to_string(), text, None);
+    loader.finish(path, &LoadOptions::default())
+}
+
 /// A file that cannot be read has no text to point into.
 fn unreadable(path: &Path, error: &std::io::Error) -> Faults {
     let source = SourceFile {

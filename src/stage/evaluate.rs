@@ -4,55 +4,29 @@
 //! another metric computes what is new and nothing else. The images of one checkpoint are drawn once for all
 //! metrics that are missing.
 
+mod config;
 mod rows;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::checkpoint::{self, Checkpoint, Checkpoints, Named};
-use super::defaults::{is_one, is_yes, one, yes};
 use super::generate::Noise;
-use super::measure::{Measurer, Subject};
+use super::measure::eye::extractor_digest;
+use super::measure::{Measured, Measurer, Subject};
 use super::{
     DataSchema, Fault, Format, InputNode, InputSchemas, InputSpec, Kind, Memo, NewPart, Outcome,
     OutputSpec, StageCtx, StageError,
 };
+use crate::extract::spec::check_digest;
+use crate::extract::{ExtractorSpec, FEATURES_VERSION, Protocol};
 use crate::hash::Digest;
-use crate::metric::Metric;
 use crate::metric::document::Metrics;
+use crate::metric::{Metric, Request};
+pub use config::EvaluateConfig;
 use rows::{About, outcome};
-
-/// Settings of an evaluate stage.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EvaluateConfig {
-    /// What to compute.
-    pub metrics: Vec<Metric>,
-    /// Which checkpoints of `model`: `last`, `all`, or a list of epochs.
-    #[serde(default)]
-    pub checkpoints: Checkpoints,
-    /// How many images to generate, with an input `prompts` one a prompt instead; of an input `data`, how many of its
-    /// first images to take.
-    #[serde(default = "default_samples")]
-    pub samples: u64,
-    /// How many times to generate the images, each time from other noise: the mean is the metric's value, and its
-    /// standard deviation and the best are given beside it as `NAME-sd` and `NAME-top`.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub draws: u64,
-    /// Whether to draw with the moving average of the generator, where the model has one.
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
-    pub average: bool,
-}
-
-/// More draws than this are a slip.
-const MOST_DRAWS: u64 = 1000;
-
-fn default_samples() -> u64 {
-    1000
-}
 
 /// What is measured: a checkpoint's images, or a data artifact's.
 enum Target<'a> {
@@ -81,21 +55,23 @@ impl Target<'_> {
                 model: &checkpoint.path,
                 noise,
             },
-            Self::Data(node) => Subject::Real(node.path()),
+            Self::Data(node) => Subject::Real(node),
         }
     }
 }
 
 impl Kind for EvaluateConfig {
     const NAME: &'static str = "evaluate";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn inputs(&self) -> Vec<InputSpec> {
+        let images = [Format::Data, Format::Folder, Format::File];
         vec![
-            InputSpec::required("judge", &[Format::Model, Format::File]),
             checkpoint::input(&[Format::Data]),
-            InputSpec::optional("data", &[Format::Data]),
-            InputSpec::optional("reference", &[Format::Data]),
+            InputSpec::optional("data", &images),
+            InputSpec::optional("reference", &images),
+            InputSpec::optional("judge", &[Format::Model, Format::File]),
+            InputSpec::optional("weights", &[Format::File, Format::Model]),
             InputSpec::optional("prompts", &[Format::File, Format::Json]),
         ]
     }
@@ -115,36 +91,54 @@ impl Kind for EvaluateConfig {
         true
     }
 
-    fn check(&self, inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
-        let mut faults = self.check_values();
-        let has = |name: &str| inputs.contains_key(name);
-        if has("model") == has("data") {
-            faults.push(
-                Fault::at(
-                    "",
-                    "an evaluate stage measures either a model's images or real ones",
-                )
-                .help("give it one of the inputs `model` and `data`"),
-            );
+    fn resolve(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
+        if self.asks(Metric::Kid) {
+            self.subset_size = Some(self.subset_size());
         }
-        let told = has("model") && !has("prompts");
-        if !has("reference") && (told || self.metrics.contains(&Metric::FidJudge)) {
-            faults.push(
-                Fault::at("metrics", "there is no input `reference` to compare with")
-                    .help("name the data that the model was trained on, as in `inputs: {reference: scaled}`"),
-            );
-        }
-        if let Some(judge) = inputs.get("judge") {
-            let by_labels = self.metrics.contains(&Metric::Accuracy);
-            for (name, other) in inputs.iter().filter(|(name, _)| *name != "judge") {
-                faults.extend(misfit(name, other, judge, by_labels));
+        let Some(extractor) = &mut self.extractor else {
+            for request in &mut self.metrics {
+                request.judge = request.metric.takes_sides();
             }
+            return Ok(());
+        };
+        let spec = extractor
+            .resolve(root)
+            .map_err(|error| vec![Fault::at("extractor", error.to_string())])?;
+        if let Some(features) = self.features.take() {
+            spec.take_features(features)
+                .map_err(|error| vec![Fault::at("features", error.to_string())])?;
         }
+        if let Some(digest) = self.weights_sha256.take() {
+            check_digest(&digest)
+                .map_err(|error| vec![Fault::at("weights_sha256", error.to_string())])?;
+            spec.weights.sha256 = Some(digest.to_lowercase());
+        }
+        self.protocol.get_or_insert_default();
+        Ok(())
+    }
+
+    fn check(&self, inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
+        let faults = self.faults(inputs);
         if faults.is_empty() {
             Ok(DataSchema::default())
         } else {
             Err(faults)
         }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let Some((spec, _)) = self.extractor() else {
+            return Vec::new();
+        };
+        let features = spec.dimensions().unwrap_or(0) as u64;
+        let asks = |request: &Request| request.metric == Metric::Fid && !request.judge;
+        let few = self.samples <= features && self.metrics.iter().any(asks);
+        let warning = format!(
+            "{} images for {features} features: their Fréchet distance is far too large, and compares with that of as many \
+             images only",
+            self.samples
+        );
+        few.then_some(warning).into_iter().collect()
     }
 
     fn recalls(&self) -> bool {
@@ -162,45 +156,44 @@ impl Kind for EvaluateConfig {
         let drawn = |target| (0..self.draws_of(target)).map(move |draw| (target, draw));
         let units: Vec<(&Target<'_>, u64)> = targets.iter().flat_map(drawn).collect();
         for (place, (target, draw)) in units.iter().copied().enumerate() {
-            let missing: Vec<Metric> = self
-                .metrics
-                .iter()
-                .copied()
-                .filter(|metric| {
-                    let unit = self.unit(ctx, target, *metric, draw);
-                    ctx.memo.get(&unit, &[]).is_none()
-                })
-                .collect();
+            let mut missing: Vec<(Request, Digest)> = Vec::new();
+            for request in &self.metrics {
+                let unit = self.unit(ctx, target, *request, draw)?;
+                if ctx.memo.get(&unit, &[]).is_none() {
+                    missing.push((*request, unit));
+                }
+            }
             if missing.is_empty() {
                 continue;
             }
             let measurer = match &mut measurer {
                 Some(measurer) => measurer,
-                none => none.insert(Measurer::new(ctx, self.samples, self.average)?),
+                none => none.insert(Measurer::new(ctx, self.setting())?),
             };
             let done = (place as u64, units.len() as u64);
             let seed = ctx.seed;
             let subject = target.subject(Noise { seed, draw });
-            let values = measurer.measure(&subject, &missing, done)?;
-            for (metric, (value, samples)) in missing.iter().zip(values) {
-                // As text: it reads back to the same bits, which JSON numbers need not.
-                let values = Map::from_iter([
-                    ("value".to_owned(), Value::from(value.to_string())),
-                    ("samples".to_owned(), Value::from(samples)),
-                ]);
+            let requests: Vec<Request> = missing.iter().map(|(request, _)| *request).collect();
+            let values = measurer.measure(&subject, &requests, done)?;
+            let mut refused = None;
+            for ((request, unit), measured) in missing.into_iter().zip(values) {
+                let measured = match measured {
+                    Ok(measured) => measured,
+                    Err(error) => {
+                        refused.get_or_insert(error);
+                        continue;
+                    }
+                };
                 let part = NewPart {
-                    values,
+                    values: measured.to_values(),
                     objects: BTreeMap::new(),
                 };
-                ctx.memo.put(&self.unit(ctx, target, *metric, draw), part)?;
-                let epoch = target
-                    .epoch()
-                    .map_or_else(String::new, |e| format!(" of epoch {e}"));
-                let draw = match draw {
-                    0 => String::new(),
-                    draw => format!(", draw {draw}"),
-                };
-                (ctx.log)(&format!("{}{epoch}{draw}: {value}", metric.name()));
+                ctx.memo.put(&unit, part)?;
+                self.tell(ctx, target, request, draw, &measured);
+            }
+            // What could be computed is kept all the same.
+            if let Some(error) = refused {
+                return Err(error);
             }
         }
         self.assemble(ctx, &targets, ctx.memo)?.ok_or_else(|| {
@@ -210,46 +203,6 @@ impl Kind for EvaluateConfig {
 }
 
 impl EvaluateConfig {
-    fn check_values(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        if self.metrics.is_empty() {
-            let names = Metric::ALL.map(Metric::name).join(", ");
-            faults.push(
-                Fault::at("metrics", "nothing to compute").help(format!("name one of {names}")),
-            );
-        }
-        for (index, metric) in self.metrics.iter().enumerate() {
-            if self.metrics[..index].contains(metric) {
-                let path = format!("metrics.{index}");
-                faults.push(Fault::at(
-                    &path,
-                    format!("`{}` is named twice", metric.name()),
-                ));
-            }
-        }
-        let least = self
-            .metrics
-            .iter()
-            .map(|metric| metric.least())
-            .max()
-            .unwrap_or(1);
-        if self.samples < least {
-            faults.push(Fault::at(
-                "samples",
-                format!(
-                    "{} samples are too few: at least {least} are needed",
-                    self.samples
-                ),
-            ));
-        }
-        if !(1..=MOST_DRAWS).contains(&self.draws) {
-            let message = format!("{} draws: the range is 1 to {MOST_DRAWS}", self.draws);
-            faults.push(Fault::at("draws", message));
-        }
-        faults.extend(self.checkpoints.faults());
-        faults
-    }
-
     /// What to measure, in order of epochs. Of a model that diverged the checkpoints before that.
     fn targets<'a>(&self, ctx: &'a StageCtx<'_>) -> Result<Vec<Target<'a>>, StageError> {
         let real = |node: &&InputNode| format(node) == Some(Format::Data);
@@ -270,7 +223,13 @@ impl EvaluateConfig {
     }
 
     /// Names one unit of work by everything its value depends on.
-    fn unit(&self, ctx: &StageCtx<'_>, target: &Target<'_>, metric: Metric, draw: u64) -> Digest {
+    fn unit(
+        &self,
+        ctx: &StageCtx<'_>,
+        target: &Target<'_>,
+        request: Request,
+        draw: u64,
+    ) -> Result<Digest, StageError> {
         let seed = match target {
             Target::Checkpoint(_) => Some(ctx.seed),
             Target::Data(_) => None,
@@ -278,14 +237,15 @@ impl EvaluateConfig {
         let mut facts = json!({
             "unit": "evaluate",
             "version": Self::VERSION,
-            "protocol": metric.protocol(),
-            "metric": metric.name(),
+            "protocol": self.protocol_of(request),
+            "metric": String::from(request),
             "of": target.digest(),
-            "judge": digest(ctx, "judge"),
+            "extractor": self.eye(ctx, request)?,
             "reference": digest(ctx, "reference"),
             "samples": self.samples,
             "seed": seed,
             "device": ctx.compute.class,
+            "features": FEATURES_VERSION,
         });
         // What is not always there is named only where it is: units without it keep their names.
         if draw > 0 {
@@ -297,7 +257,92 @@ impl EvaluateConfig {
         if let Some(prompts) = digest(ctx, "prompts") {
             facts["prompts"] = json!(prompts);
         }
-        Digest::of_value(&facts)
+        // It changes no value, but a file that is not the one expected must be found out.
+        if let Some((spec, _)) = self.extractor_of(request) {
+            facts["weights_sha256"] = json!(spec.weights.sha256);
+        }
+        if let Some(most) = self.reference_samples {
+            facts["reference_samples"] = json!(most);
+        }
+        if request.metric == Metric::Kid {
+            facts["subset_size"] = json!(self.subset_size());
+        }
+        if let (Metric::Fid, Some(times)) = (request.metric, self.bootstrap) {
+            facts["bootstrap"] = json!(times);
+        }
+        Ok(Digest::of_value(&facts))
+    }
+
+    /// Digest of what looks at the images.
+    fn eye(&self, ctx: &StageCtx<'_>, request: Request) -> Result<Option<Digest>, StageError> {
+        match self.extractor() {
+            Some((spec, _)) if request.metric.takes_sides() && !request.judge => {
+                let weights = ctx.input("weights")?.artifact().digest;
+                extractor_digest(spec, weights).map(Some)
+            }
+            _ if request.metric == Metric::DiscriminatorAccuracy => Ok(None),
+            _ => Ok(digest(ctx, "judge")),
+        }
+    }
+
+    /// The extractor that `request` is computed on; none: the judge.
+    fn extractor_of(&self, request: Request) -> Option<(&ExtractorSpec, Protocol)> {
+        self.extractor()
+            .filter(|_| request.metric.takes_sides() && !request.judge)
+    }
+
+    /// The metric's name in results: `fid` is that of Inception's usual features and no other.
+    fn name_of(&self, request: Request) -> String {
+        let name = String::from(request);
+        match self.extractor_of(request) {
+            Some((spec, _)) => spec.metric_name(&name),
+            None => name,
+        }
+    }
+
+    /// How a value of `request` is computed.
+    fn protocol_of(&self, request: Request) -> String {
+        let how = request.metric.protocol();
+        let needs = request.metric.needs();
+        let scores = needs.scores || needs.guesses;
+        match self.extractor_of(request) {
+            Some((spec, protocol)) => {
+                let tap = match &spec.scores {
+                    Some(tap) if scores => tap,
+                    _ => &spec.features,
+                };
+                format!("{how}, {} {tap}, {protocol}", spec.name)
+            }
+            None if request.metric == Metric::DiscriminatorAccuracy => how.to_owned(),
+            None if scores => format!("{how}, uint8 images, judge logits/1"),
+            None => format!("{how}, uint8 images, judge features/1"),
+        }
+    }
+
+    /// Says in the log what was found, and what to think of it.
+    fn tell(
+        &self,
+        ctx: &StageCtx<'_>,
+        target: &Target<'_>,
+        request: Request,
+        draw: u64,
+        measured: &Measured,
+    ) {
+        let name = self.name_of(request);
+        let epoch = target
+            .epoch()
+            .map_or_else(String::new, |epoch| format!(" of epoch {epoch}"));
+        let draw = match draw {
+            0 => String::new(),
+            draw => format!(", draw {draw}"),
+        };
+        (ctx.log)(&format!("{name}{epoch}{draw}: {}", measured.value));
+        if let Some(small) = measured.small {
+            (ctx.log)(&format!(
+                "{name}{epoch}{draw}: {}",
+                small.said(measured.value)
+            ));
+        }
     }
 
     /// The outputs, if every unit is stored.
@@ -308,36 +353,34 @@ impl EvaluateConfig {
         memo: &dyn Memo,
     ) -> Result<Option<Outcome>, StageError> {
         let mut metrics = Metrics::default();
-        for metric in self.metrics.iter().copied() {
+        for request in self.metrics.iter().copied() {
             for target in targets {
-                let draws = 0..self.draws_of(target);
-                let stored = draws.map(|draw| {
-                    let part = memo.get(&self.unit(ctx, target, metric, draw), &[])?;
-                    let value = part.values.get("value").and_then(Value::as_str)?;
-                    let samples = part.values.get("samples").and_then(Value::as_u64)?;
-                    Some((value.parse().ok()?, samples))
-                });
-                let Some(stored) = stored.collect::<Option<Vec<(f64, u64)>>>() else {
-                    return Ok(None);
-                };
-                let reference = match (metric, target) {
-                    (Metric::Accuracy, Target::Data(_)) => Some(target.digest()),
-                    (_, Target::Checkpoint(_)) if metric != Metric::FidJudge => {
-                        // What the images were told to show.
-                        digest(ctx, "prompts").or(digest(ctx, "reference"))
-                    }
-                    _ => digest(ctx, "reference"),
+                let mut stored = Vec::new();
+                for draw in 0..self.draws_of(target) {
+                    let part = memo.get(&self.unit(ctx, target, request, draw)?, &[]);
+                    let measured = part.and_then(|part| Measured::from_values(&part.values));
+                    let Some(measured) = measured else {
+                        return Ok(None);
+                    };
+                    stored.push(measured);
+                }
+                let metric = request.metric;
+                let reference = match target {
+                    _ if metric.needs().reference() => digest(ctx, "reference"),
+                    Target::Data(_) if metric.needs().labels => Some(target.digest()),
+                    // What the images were told to show.
+                    Target::Checkpoint(_) => digest(ctx, "prompts").or(digest(ctx, "reference")),
+                    Target::Data(_) => digest(ctx, "reference"),
                 };
                 let about = About {
+                    name: self.name_of(request),
                     metric,
                     epoch: target.epoch(),
-                    samples: stored.first().map_or(0, |(_, samples)| *samples),
-                    extractor: digest(ctx, "judge"),
+                    extractor: self.eye(ctx, request)?,
                     reference,
-                    protocol: protocol(metric, target),
+                    protocol: self.marked(request, target),
                 };
-                let values: Vec<f64> = stored.into_iter().map(|(value, _)| value).collect();
-                metrics.rows.extend(about.rows(&values));
+                metrics.rows.extend(about.rows(&stored));
             }
         }
         // Rows of one metric stand together, whatever the number of draws.
@@ -348,13 +391,23 @@ impl EvaluateConfig {
         )
         .map(Some)
     }
-}
 
-/// Real images are marked: they are a ceiling to compare with, not a rival of the models.
-fn protocol(metric: Metric, target: &Target<'_>) -> String {
-    match target {
-        Target::Checkpoint(_) => metric.protocol().to_owned(),
-        Target::Data(_) => format!("{}; real images", metric.protocol()),
+    /// Real images are marked: they are a ceiling to compare with, not a rival of the models.
+    fn marked(&self, request: Request, target: &Target<'_>) -> String {
+        let mut protocol = self.protocol_of(request);
+        let needs = request.metric.needs();
+        let by_features = needs.reference_moments || needs.reference_rows;
+        if let (Some(most), true) = (self.reference_samples, by_features) {
+            protocol += &format!("; first {most} of the reference");
+        }
+        if request.metric == Metric::Kid {
+            let size = self.subset_size();
+            protocol += &format!("; subsets of {size}");
+        }
+        match target {
+            Target::Checkpoint(_) => protocol,
+            Target::Data(_) => protocol + "; real images",
+        }
     }
 }
 
@@ -369,39 +422,4 @@ fn format(node: &InputNode) -> Option<Format> {
     node.outputs
         .get(&node.selected)
         .map(|artifact| artifact.format)
-}
-
-/// What is known to differ between the judge's training data and another input.
-fn misfit(name: &str, other: &DataSchema, judge: &DataSchema, by_labels: bool) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut differ = |what: &str, other: Option<String>, judge: Option<String>| {
-        if let (Some(other), Some(judge)) = (other, judge)
-            && other != judge
-        {
-            faults.push(
-                Fault::at(
-                    "",
-                    format!("`{name}` has {other} {what}, but the judge was trained on {judge}"),
-                )
-                .help("train the judge on data of the same form"),
-            );
-        }
-    };
-    let text = |n: usize| n.to_string();
-    differ(
-        "channels",
-        other.channels.map(text),
-        judge.channels.map(text),
-    );
-    let size = |(height, width)| format!("{height}×{width}");
-    differ("pixels", other.size.map(size), judge.size.map(size));
-    // Distances need no labels.
-    if by_labels {
-        differ(
-            "classes",
-            other.classes.filter(|n| *n > 0).map(text),
-            judge.classes.map(text),
-        );
-    }
-    faults
 }

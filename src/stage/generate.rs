@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 use image::RgbImage;
 
 use super::StageError;
+use crate::data::image::Image;
 use crate::model::{Inputs, Mode, Network, SavedModel};
 use crate::report::grid::tile;
 use crate::rng::Stream;
@@ -241,28 +242,41 @@ impl Generator {
 }
 
 impl Drawn {
-    /// The images (N, C, H, W) in [−1, 1], as the networks see images of a pack.
-    pub fn normalised(&self) -> Vec<f32> {
-        self.pixels
-            .iter()
-            .map(|byte| f32::from(*byte) / 127.5 - 1.0)
-            .collect()
+    /// Image by image; an error when they are neither grey nor RGB.
+    pub fn images(&self) -> Result<Vec<Image>, StageError> {
+        let (channels, height, width) = self.shape;
+        if channels != 1 && channels != 3 {
+            return Err(StageError::Failed(format!(
+                "images of {channels} channels cannot be looked at: 1 or 3 are needed"
+            )));
+        }
+        let plane = height * width;
+        let images = self.pixels.chunks_exact(channels * plane).map(|image| {
+            let pixel = |at: usize| (0..channels).map(move |c| image[c * plane + at]);
+            Image {
+                height,
+                width,
+                channels,
+                pixels: (0..plane).flat_map(pixel).collect(),
+            }
+        });
+        Ok(images.collect())
     }
 
     /// The images as tiles of a grid; an error when they are neither grey nor RGB.
     pub fn tiles(&self) -> Result<Vec<RgbImage>, StageError> {
-        let (channels, height, width) = self.shape;
-        let plane = height * width;
-        let tiles = self.pixels.chunks_exact(channels * plane).map(|image| {
-            let pixel = |at: usize| (0..channels).map(move |c| image[c * plane + at]);
-            let pixels: Vec<u8> = (0..plane).flat_map(pixel).collect();
-            tile(height, width, channels, &pixels)
+        let images = self.images()?;
+        let tiles = images.iter().map(|image| {
+            let Image {
+                height,
+                width,
+                channels,
+                pixels,
+            } = image;
+            tile(*height, *width, *channels, pixels)
         });
-        tiles.collect::<Option<_>>().ok_or_else(|| {
-            StageError::Failed(format!(
-                "images of {channels} channels cannot be shown: 1 or 3 are needed"
-            ))
-        })
+        let no_room = || failed("an image too large to be shown");
+        tiles.collect::<Option<_>>().ok_or_else(no_room)
     }
 }
 

@@ -19,7 +19,6 @@ pub use kind::{
 mod checkpoint;
 mod defaults;
 mod generate;
-mod judge;
 mod measure;
 
 pub mod augment;

@@ -8,6 +8,7 @@ mod conditions;
 mod config;
 mod draw;
 mod interpolate;
+mod neighbours;
 mod reconstruct;
 
 use std::collections::BTreeMap;
@@ -58,6 +59,8 @@ impl Kind for SampleConfig {
             checkpoint::input(&[]),
             InputSpec::optional("data", &[Format::Data]),
             InputSpec::optional("prompts", &[Format::File, Format::Json]),
+            InputSpec::optional("judge", &[Format::Model, Format::File]),
+            InputSpec::optional("weights", &[Format::File, Format::Model]),
         ]
     }
 
@@ -77,8 +80,12 @@ impl Kind for SampleConfig {
         true
     }
 
-    fn resolve(&mut self, _root: &Path) -> Result<(), Vec<Fault>> {
+    fn resolve(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
         self.fill_in();
+        if let Some(extractor) = &mut self.extractor {
+            let resolved = extractor.resolve(root);
+            resolved.map_err(|error| vec![Fault::at("extractor", error.to_string())])?;
+        }
         Ok(())
     }
 
@@ -187,6 +194,14 @@ impl SampleConfig {
             Mode::Reconstruct => {
                 say("mode", json!(self.mode));
             }
+            Mode::Neighbours => {
+                say("mode", json!(self.mode));
+                say("neighbours", json!(self.neighbours()));
+                say("judge", json!(digest("judge")));
+                say("weights", json!(digest("weights")));
+                say("extractor", json!(self.extractor));
+                say("protocol", json!(self.protocol));
+            }
             Mode::Interpolate => {
                 say("mode", json!(self.mode));
                 say("space", json!(self.space.unwrap_or_default()));
@@ -213,6 +228,9 @@ impl SampleConfig {
             }
             (Target::Checkpoint(checkpoint), Mode::Reconstruct) => {
                 reconstruct::sheet(self, ctx, checkpoint, data, progress)?
+            }
+            (Target::Checkpoint(checkpoint), Mode::Neighbours) => {
+                neighbours::sheet(self, ctx, checkpoint, data, progress)?
             }
             (Target::Checkpoint(checkpoint), Mode::Interpolate) => {
                 return interpolate::sheet(self, ctx, checkpoint, data, progress);

@@ -58,6 +58,8 @@ impl Project {
             .current_dir(self.dir.path())
             .stdin(Stdio::null());
         command.env_remove("RETAKE_STORE").env("NO_COLOR", "1");
+        // Nothing of a test may outlive it.
+        command.env("XDG_CACHE_HOME", self.path(".cache"));
         command
     }
 

@@ -9,6 +9,7 @@ mod values;
 use indexmap::IndexMap;
 use serde::Serialize;
 
+pub use self::rank::{Way, ways};
 use self::rank::{mark_best, mark_protocols};
 use self::values::{Lists, aggregate};
 use super::ReportError;
@@ -34,16 +35,16 @@ pub enum Pick {
 pub struct SummaryColumn {
     /// the metric's name
     pub metric: String,
-    /// `↓` when less is better, else `↑`
+    /// `↓` when less is better, `↑` when more is, nothing when neither
     pub arrow: &'static str,
     /// last or best checkpoint
     pub pick: Pick,
 }
 
 impl SummaryColumn {
-    /// Whether one run can be better than another in it: a spread over draws is no merit.
+    /// Whether one run can be better than another in it.
     pub fn is_ranked(&self) -> bool {
-        !self.metric.ends_with("-sd")
+        !self.arrow.is_empty()
     }
 }
 
@@ -96,6 +97,8 @@ pub struct Summary {
     pub diverged: bool,
     /// what the marks mean: mark, metric, and what its protocol was
     pub protocols: Vec<(&'static str, String, String)>,
+    /// how much of which values comes of the images being few
+    pub biases: Vec<String>,
 }
 
 /// Groups `runs` over the axis `seed`, but only where their values compare.
@@ -141,6 +144,7 @@ pub fn summarise(runs: &[Run]) -> Result<Summary, ReportError> {
         diverged: runs.iter().any(|run| run.ending != Ending::Ok),
         rows,
         protocols,
+        biases: biases(runs),
     })
 }
 
@@ -194,6 +198,21 @@ fn metrics(runs: &[Run]) -> Vec<String> {
     names
 }
 
+/// What small samples do to each metric at worst, where that is worth saying.
+fn biases(runs: &[Run]) -> Vec<String> {
+    let share = |row: &MetricRow| row.bias().unwrap_or(f64::MAX) / row.value.max(f64::MIN_POSITIVE);
+    let said = metrics(runs).into_iter().filter_map(|metric| {
+        let rows = runs.iter().flat_map(|run| &run.rows);
+        let small = rows.filter(|row| row.metric == metric && row.small.is_some());
+        let worst = small.max_by(|a, b| share(a).total_cmp(&share(b)))?;
+        Some(format!(
+            "{metric}, at worst: {}.",
+            worst.small?.said(worst.value)
+        ))
+    });
+    said.collect()
+}
+
 /// A column of last values for every metric, and of best values where any run has several checkpoints.
 fn columns(runs: &[Run]) -> Vec<SummaryColumn> {
     let mut columns = Vec::new();
@@ -204,7 +223,7 @@ fn columns(runs: &[Run]) -> Vec<SummaryColumn> {
             .flat_map(|run| &run.rows)
             .find(|row| row.metric == metric);
         let arrow = first.map_or("", |row| row.direction.arrow());
-        let several = runs.iter().any(|run| rows(run) > 1);
+        let several = !arrow.is_empty() && runs.iter().any(|run| rows(run) > 1);
         let picks: &[Pick] = if several {
             &[Pick::Last, Pick::Best]
         } else {

@@ -8,13 +8,20 @@ use crate::report::runs::Run;
 
 const MARKS: [&str; 6] = ["¹", "²", "³", "⁴", "⁵", "⁶"];
 
-/// Marks the cells of every metric that was measured by several protocols, and says what they are.
-pub fn mark_protocols(
-    runs: &[Run],
-    columns: &[SummaryColumn],
-    rows: &mut [SummaryRow],
-) -> Vec<(&'static str, String, String)> {
-    let mut notes = Vec::new();
+/// One of several ways in which a metric was measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// the metric's name
+    pub metric: String,
+    /// short digest of all that must agree for two values to compare
+    pub protocol: String,
+    /// the same in words
+    pub said: String,
+}
+
+/// The ways in which metrics were measured, of those that were measured in several.
+pub fn ways(runs: &[Run]) -> Vec<Way> {
+    let mut all = Vec::new();
     for metric in metrics(runs) {
         let mut protocols: IndexMap<String, &MetricRow> = IndexMap::new();
         for row in runs
@@ -29,25 +36,42 @@ pub fn mark_protocols(
         if protocols.len() < 2 {
             continue;
         }
-        for (index, (digest, row)) in protocols.iter().enumerate() {
-            let mark = MARKS[index.min(MARKS.len() - 1)];
+        all.extend(protocols.into_iter().map(|(protocol, row)| {
             let short = |d: Option<crate::hash::Digest>| d.map_or("none".to_owned(), |d| d.short());
-            let said = format!(
-                "{} samples, judge {}, reference {}, {}",
-                row.samples,
-                short(row.extractor),
-                short(row.reference),
-                row.protocol
-            );
-            notes.push((mark, metric.clone(), said));
-            for (position, column) in columns.iter().enumerate() {
-                for cell in rows.iter_mut().map(|row| &mut row.cells[position]) {
-                    if column.metric == metric && cell.protocol == *digest {
-                        cell.mark = mark;
-                    }
+            Way {
+                metric: metric.clone(),
+                protocol,
+                said: format!(
+                    "{} samples, extractor {}, reference {}, {}",
+                    row.samples,
+                    short(row.extractor),
+                    short(row.reference),
+                    row.protocol
+                ),
+            }
+        }));
+    }
+    all
+}
+
+/// Marks the cells of every metric that was measured in several ways, and says what they are.
+pub fn mark_protocols(
+    runs: &[Run],
+    columns: &[SummaryColumn],
+    rows: &mut [SummaryRow],
+) -> Vec<(&'static str, String, String)> {
+    let mut notes: Vec<(&'static str, String, String)> = Vec::new();
+    for way in ways(runs) {
+        let before = notes.iter().filter(|note| note.1 == way.metric).count();
+        let mark = MARKS[before.min(MARKS.len() - 1)];
+        for (position, column) in columns.iter().enumerate() {
+            for cell in rows.iter_mut().map(|row| &mut row.cells[position]) {
+                if column.metric == way.metric && cell.protocol == way.protocol {
+                    cell.mark = mark;
                 }
             }
         }
+        notes.push((mark, way.metric, way.said));
     }
     notes
 }

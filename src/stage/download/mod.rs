@@ -7,22 +7,20 @@ mod http;
 mod transfer;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use self::transfer::Transfer;
 use super::{
     DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, NewPart, Outcome, OutputSpec,
     Product, StageCtx, StageError,
 };
-use crate::hash::Digest;
+use crate::hash::{Digest, sha256_of_file};
 
 /// The object of a part that holds what has come so far.
 const BYTES: &str = "bytes";
@@ -160,10 +158,10 @@ impl DownloadConfig {
     fn differs(&self, path: &Path) -> Result<Option<(&'static str, String, &str)>, StageError> {
         let read = |source| StageError::io(path, source);
         let (name, found, expected) = match (&self.sha256, &self.blake3) {
-            (Some(expected), _) => ("SHA-256", sha256(path).map_err(read)?, expected),
+            (Some(expected), _) => ("SHA-256", sha256_of_file(path).map_err(read)?, expected),
             (None, Some(expected)) => {
                 let digest = Digest::of_file(path).map_err(read)?;
-                ("BLAKE3", hex(digest.as_bytes()), expected)
+                ("BLAKE3", digest.to_string(), expected)
             }
             (None, None) => {
                 return Err(StageError::Failed(
@@ -209,27 +207,4 @@ fn keep(
     let objects = BTreeMap::from([(BYTES.to_owned(), bytes)]);
     ctx.memo.put(unit, NewPart { values, objects })?;
     Ok(())
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut file = File::open(path)?;
-    let mut block = vec![0; 1 << 18];
-    loop {
-        let read = file.read(&mut block)?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(&block[..read]);
-    }
-    Ok(hex(&hasher.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use crate::hash::Digest;
 use crate::metric::document::Metrics;
 use crate::metric::{Direction, Metric, MetricRow, best};
+use crate::stage::measure::Measured;
 use crate::stage::{Outcome, Product, StageError};
 
 /// What all rows of one metric of one target share.
 pub struct About {
+    /// its name in results
+    pub name: String,
     /// the metric
     pub metric: Metric,
     /// the target's epoch
     pub epoch: Option<u64>,
-    /// how many images were measured
-    pub samples: u64,
-    /// digest of the judge
+    /// digest of what looked at the images
     pub extractor: Option<Digest>,
     /// digest of what was compared with
     pub reference: Option<Digest>,
@@ -25,15 +26,13 @@ pub struct About {
 
 impl About {
     /// The rows for the values of one draw each. Of several draws the mean under the metric's name, then the sample
-    /// standard deviation and the best.
-    pub fn rows(&self, values: &[f64]) -> Vec<MetricRow> {
+    /// standard deviation and the best; of one draw what was measured besides the value.
+    pub fn rows(&self, draws: &[Measured]) -> Vec<MetricRow> {
         let direction = self.metric.direction();
-        let [first, _, ..] = values else {
-            let rows = values.iter();
-            return rows
-                .map(|value| self.row("", *value, direction, ""))
-                .collect();
+        let [first, _, ..] = draws else {
+            return draws.iter().flat_map(|one| self.of_one(one)).collect();
         };
+        let values: Vec<f64> = draws.iter().map(|draw| draw.value).collect();
         let count = values.len();
         let mean = values.iter().sum::<f64>() / count as f64;
         let squares = values.iter().map(|value| (value - mean) * (value - mean));
@@ -45,32 +44,63 @@ impl About {
                 best
             }
         };
-        let best = values.iter().fold(*first, better);
+        let best = values.iter().fold(first.value, better);
         let row = |suffix: &str, value, direction, what: &str| {
-            self.row(
-                suffix,
-                value,
-                direction,
-                &format!("; {what} of {count} draws"),
-            )
+            let note = format!("; {what} of {count} draws");
+            self.row(suffix, value, direction, first.samples, &note)
         };
-        vec![
-            row("", mean, direction, "mean"),
-            row("-sd", deviation, Direction::Lower, "standard deviation"),
+        let rows = [
+            MetricRow {
+                small: first.small,
+                ..row("", mean, direction, "mean")
+            },
+            row("-sd", deviation, Direction::Neither, "standard deviation"),
             row("-top", best, direction, "best"),
-        ]
+        ];
+        let given = if direction == Direction::Neither {
+            2
+        } else {
+            3
+        };
+        rows.into_iter().take(given).collect()
     }
 
-    fn row(&self, suffix: &str, value: f64, direction: Direction, note: &str) -> MetricRow {
+    fn of_one(&self, measured: &Measured) -> Vec<MetricRow> {
+        let (direction, samples) = (self.metric.direction(), measured.samples);
+        let mut rows = vec![MetricRow {
+            small: measured.small,
+            ..self.row("", measured.value, direction, samples, "")
+        }];
+        if let Some((deviation, over)) = &measured.deviation {
+            let note = format!("; standard deviation over {over}");
+            rows.push(self.row("-sd", *deviation, Direction::Neither, samples, &note));
+        }
+        if let Some((low, high)) = measured.interval {
+            let note = "; 95 % of bootstrap samples";
+            rows.push(self.row("-low", low, Direction::Neither, samples, note));
+            rows.push(self.row("-high", high, Direction::Neither, samples, note));
+        }
+        rows
+    }
+
+    fn row(
+        &self,
+        suffix: &str,
+        value: f64,
+        direction: Direction,
+        samples: u64,
+        note: &str,
+    ) -> MetricRow {
         MetricRow {
-            metric: self.metric.name().to_owned() + suffix,
+            metric: self.name.clone() + suffix,
             epoch: self.epoch,
             value,
             direction,
-            samples: self.samples,
+            samples,
             extractor: self.extractor,
             reference: self.reference,
             protocol: self.protocol.clone() + note,
+            small: None,
         }
     }
 }
@@ -90,7 +120,11 @@ pub fn outcome(metrics: &Metrics, with_best: bool) -> Result<Outcome, StageError
     for name in names {
         let rows = || metrics.of(name);
         scalars.extend(rows().last().map(|row| (row.metric.clone(), row.value)));
-        if with_best && let Some(row) = best(rows()) {
+        let ranked = rows().any(|row| row.direction != Direction::Neither);
+        if with_best
+            && ranked
+            && let Some(row) = best(rows())
+        {
             scalars.insert(format!("{}.best", row.metric), row.value);
             let epoch = row
                 .epoch

@@ -65,7 +65,7 @@ impl From<Template> for String {
 
 impl Kind for ReportConfig {
     const NAME: &'static str = "report";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     /// A report takes any inputs, and of each what it can show.
     fn inputs(&self) -> Vec<InputSpec> {

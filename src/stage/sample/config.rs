@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stage::defaults::{is_default, is_yes, yes};
-
+use crate::extract::{ExtractorRef, ExtractorSpec, Protocol};
 use crate::report::animation::RATES;
 use crate::stage::checkpoint::{Checkpoints, Named};
+use crate::stage::defaults::{is_default, is_yes, yes};
 use crate::stage::{Fault, InputSchemas};
 
 /// Settings of a sample stage. Which of them apply depends on `mode`.
@@ -50,6 +50,16 @@ pub struct SampleConfig {
     /// Frames a second of an animation, 1 to 50; 20 for `interpolate`, else 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fps: Option<u32>,
+    /// `neighbours`: how many of the nearest images of `data` stand beside each; 5 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<u64>,
+    /// `neighbours`: the network whose features say what is near, with its weights as input `weights`; the input `judge`
+    /// if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extractor: Option<ExtractorRef>,
+    /// `neighbours`: how images are prepared for the extractor; `torch-fidelity` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
     /// Whether to draw with the moving average of the networks, where the model has one.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub average: bool,
@@ -72,6 +82,8 @@ pub enum Mode {
     Checkpoints,
     /// images of `data` above what a VAE makes of them; with `checkpoints` also an animation
     Reconstruct,
+    /// each image beside the images of `data` that are nearest to it: what a model has learnt by heart shows
+    Neighbours,
 }
 
 /// A space that images are drawn from.
@@ -168,6 +180,7 @@ impl Mode {
             Self::Interpolate => "interpolate",
             Self::Checkpoints => "checkpoints",
             Self::Reconstruct => "reconstruct",
+            Self::Neighbours => "neighbours",
         }
     }
 
@@ -178,9 +191,13 @@ impl Mode {
             Self::Interpolate => &["condition", "space", "path", "frames", "endpoints", "fps"],
             Self::Checkpoints => &["condition", "checkpoints", "fps"],
             Self::Reconstruct => &["checkpoints", "fps"],
+            Self::Neighbours => &["condition", "neighbours", "extractor", "protocol"],
         }
     }
 }
+
+/// More neighbours than this cannot be seen beside an image.
+const MOST_NEIGHBOURS: u64 = 50;
 
 /// The most frames of an animation; all are held in memory at once.
 const MOST_FRAMES: u64 = 2000;
@@ -189,7 +206,7 @@ impl SampleConfig {
     /// Whether there is an animation.
     pub fn animated(&self) -> bool {
         match self.mode {
-            Mode::Grid => false,
+            Mode::Grid | Mode::Neighbours => false,
             Mode::Interpolate | Mode::Checkpoints => true,
             Mode::Reconstruct => self.checkpoints.is_some(),
         }
@@ -199,6 +216,12 @@ impl SampleConfig {
     pub fn fill_in(&mut self) {
         match self.mode {
             Mode::Grid | Mode::Reconstruct => {}
+            Mode::Neighbours => {
+                self.neighbours = Some(self.neighbours());
+                if self.extractor.is_some() {
+                    self.protocol.get_or_insert_default();
+                }
+            }
             Mode::Interpolate => {
                 self.space.get_or_insert_default();
                 self.path.get_or_insert_default();
@@ -213,6 +236,17 @@ impl SampleConfig {
         if self.animated() {
             self.fps = Some(self.rate());
         }
+    }
+
+    /// The resolved extractor, and how images are prepared for it.
+    pub fn extractor(&self) -> Option<(&ExtractorSpec, Protocol)> {
+        let spec = self.extractor.as_ref()?.spec()?;
+        Some((spec, self.protocol.unwrap_or_default()))
+    }
+
+    /// Images of `data` beside each.
+    pub fn neighbours(&self) -> u64 {
+        self.neighbours.unwrap_or(5)
     }
 
     /// Frames of an interpolation.
@@ -259,6 +293,14 @@ impl SampleConfig {
                 Fault::at("mode", format!("`{}` needs a model", mode.name()))
                     .help("give the stage an input `model`"),
             ),
+            Mode::Neighbours if !has("data") => faults.push(
+                Fault::at(
+                    "mode",
+                    "`neighbours` needs images to look for neighbours in",
+                )
+                .help("give the stage the training images as input `data`"),
+            ),
+            Mode::Neighbours => faults.extend(self.eye_faults(inputs)),
             Mode::Reconstruct if !has("data") => faults.push(
                 Fault::at("mode", "`reconstruct` needs images to reconstruct")
                     .help("give the stage an input `data`"),
@@ -301,6 +343,27 @@ impl SampleConfig {
         faults
     }
 
+    /// What is wrong with whoever says what is near.
+    fn eye_faults(&self, inputs: &InputSchemas) -> Option<Fault> {
+        let has = |name: &str| inputs.contains_key(name);
+        if !(1..=MOST_NEIGHBOURS).contains(&self.neighbours()) {
+            let message = format!("the range is 1 to {MOST_NEIGHBOURS}");
+            return Some(Fault::at("neighbours", message));
+        }
+        match self.extractor() {
+            Some((spec, _)) if !has("weights") => {
+                let message = format!("{} needs its weights as input `weights`", spec.name);
+                Some(Fault::at("extractor", message).help(spec.how_to_get()))
+            }
+            None if !has("judge") => {
+                let message = "`neighbours` needs a network whose features say what is near";
+                let help = "give the stage an input `judge`, or an `extractor` with its `weights`";
+                Some(Fault::at("mode", message).help(help))
+            }
+            _ => None,
+        }
+    }
+
     /// Settings that do not apply to the mode.
     fn misplaced(&self) -> Vec<Fault> {
         let given = [
@@ -310,6 +373,13 @@ impl SampleConfig {
             ("path", self.path.is_some()),
             ("frames", self.frames.is_some()),
             ("endpoints", self.endpoints.is_some()),
+            (
+                "columns",
+                self.columns.is_some() && self.mode == Mode::Neighbours,
+            ),
+            ("neighbours", self.neighbours.is_some()),
+            ("extractor", self.extractor.is_some()),
+            ("protocol", self.protocol.is_some()),
             ("fps", self.fps.is_some() && !self.animated()),
         ];
         let apply = self.mode.settings();
