@@ -163,8 +163,13 @@ pub fn sha256_of_file(path: &Path) -> io::Result<String> {
     }
 }
 
+/// The SHA-256 of bytes at hand, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         text += &format!("{byte:02x}");

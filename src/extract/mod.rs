@@ -21,9 +21,9 @@ pub use reference::ExtractorRef;
 pub use spec::ExtractorSpec;
 
 use crate::data::image::ImageRef;
-use crate::hash::sha256_of_file;
-use crate::model::weights::{Surplus, load_into};
-use crate::model::{Init, Inputs, Mode, ModelError, Network};
+use crate::hash::sha256;
+use crate::model::weights::{Surplus, load_bytes_into};
+use crate::model::{Inputs, Mode, ModelError, Network};
 
 /// Goes up by one whenever the same image, network and protocol give other features.
 pub const FEATURES_VERSION: u32 = 1;
@@ -143,11 +143,12 @@ impl Extractor {
         weights: &Path,
         device: &Device,
     ) -> Result<Self, ExtractError> {
+        let bytes = std::fs::read(weights).map_err(|source| ExtractError::Io {
+            path: weights.to_owned(),
+            source,
+        })?;
         if let Some(wanted) = &spec.weights.sha256 {
-            let found = sha256_of_file(weights).map_err(|source| ExtractError::Io {
-                path: weights.to_owned(),
-                source,
-            })?;
+            let found = sha256(&bytes);
             if !found.eq_ignore_ascii_case(wanted) {
                 return Err(ExtractError::OtherWeights {
                     path: weights.to_owned(),
@@ -158,11 +159,9 @@ impl Extractor {
                 });
             }
         }
-        let dims = spec.dims();
-        // What is drawn here is overwritten by the file.
-        let init = Init::Pytorch;
-        let network = Network::new(&spec.network, spec.layers()?, &dims, init, 0, device)?;
-        load_into(&network, weights, &spec.weights.names, Surplus::Ignore)?;
+        let network = Network::blank(&spec.network, spec.layers()?, &spec.dims(), device)?;
+        let names = &spec.weights.names;
+        load_bytes_into(&network, &bytes, weights, names, Surplus::Ignore)?;
         Ok(Self {
             network: network.folded()?,
             preparation: Preparation::of(spec, protocol),

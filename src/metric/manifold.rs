@@ -133,11 +133,6 @@ impl Manifold {
             coverage: share(covered),
         })
     }
-
-    /// The harmonic mean of precision and recall, as torch-fidelity guards it against zero.
-    pub fn f_score(&self) -> f64 {
-        2.0 * self.precision * self.recall / (self.precision + self.recall).max(1e-5)
-    }
 }
 
 fn narrow(square: f64) -> f32 {

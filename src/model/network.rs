@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::build::{Declared, Forward, Sequence, walk};
 use super::dims::Dims;
@@ -65,6 +65,25 @@ impl Network {
             let mut stream = Stream::new(seed, &purpose, 0);
             let values = init.values(declared.role, &declared.shape, &mut stream);
             Ok(Tensor::from_vec(values, declared.shape.as_slice(), device)?)
+        })
+    }
+
+    /// Builds the network with zeros, for [weights](super::weights) to fill.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn blank(
+        name: &str,
+        spec: &NetworkSpec,
+        dims: &Dims,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        Self::with_values(name, spec, dims, |declared| {
+            Ok(Tensor::zeros(
+                declared.shape.as_slice(),
+                DType::F32,
+                device,
+            )?)
         })
     }
 

@@ -152,13 +152,14 @@ impl Kind for EvaluateConfig {
 
     fn run(&self, ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
         let targets = self.targets(ctx)?;
+        let extractor = self.extractor_digest(ctx)?;
         let mut measurer = None;
         let drawn = |target| (0..self.draws_of(target)).map(move |draw| (target, draw));
         let units: Vec<(&Target<'_>, u64)> = targets.iter().flat_map(drawn).collect();
         for (place, (target, draw)) in units.iter().copied().enumerate() {
             let mut missing: Vec<(Request, Digest)> = Vec::new();
             for request in &self.metrics {
-                let unit = self.unit(ctx, target, *request, draw)?;
+                let unit = self.unit(ctx, extractor, target, (*request, draw));
                 if ctx.memo.get(&unit, &[]).is_none() {
                     missing.push((*request, unit));
                 }
@@ -226,10 +227,10 @@ impl EvaluateConfig {
     fn unit(
         &self,
         ctx: &StageCtx<'_>,
+        extractor: Option<Digest>,
         target: &Target<'_>,
-        request: Request,
-        draw: u64,
-    ) -> Result<Digest, StageError> {
+        (request, draw): (Request, u64),
+    ) -> Digest {
         let seed = match target {
             Target::Checkpoint(_) => Some(ctx.seed),
             Target::Data(_) => None,
@@ -240,7 +241,7 @@ impl EvaluateConfig {
             "protocol": self.protocol_of(request),
             "metric": String::from(request),
             "of": target.digest(),
-            "extractor": self.eye(ctx, request)?,
+            "extractor": self.eye(ctx, extractor, request),
             "reference": digest(ctx, "reference"),
             "samples": self.samples,
             "seed": seed,
@@ -270,18 +271,29 @@ impl EvaluateConfig {
         if let (Metric::Fid, Some(times)) = (request.metric, self.bootstrap) {
             facts["bootstrap"] = json!(times);
         }
-        Ok(Digest::of_value(&facts))
+        Digest::of_value(&facts)
     }
 
-    /// Digest of what looks at the images.
-    fn eye(&self, ctx: &StageCtx<'_>, request: Request) -> Result<Option<Digest>, StageError> {
-        match self.extractor() {
-            Some((spec, _)) if request.metric.takes_sides() && !request.judge => {
-                let weights = ctx.input("weights")?.artifact().digest;
-                extractor_digest(spec, weights).map(Some)
-            }
-            _ if request.metric == Metric::DiscriminatorAccuracy => Ok(None),
-            _ => Ok(digest(ctx, "judge")),
+    /// Digest of the extractor with its weights, where there is one: it has many layers, and is named once for all units.
+    fn extractor_digest(&self, ctx: &StageCtx<'_>) -> Result<Option<Digest>, StageError> {
+        let named = self.extractor().map(|(spec, _)| {
+            let weights = ctx.input("weights")?.artifact().digest;
+            extractor_digest(spec, weights)
+        });
+        named.transpose()
+    }
+
+    /// Digest of what looks at the images; `extractor` is that of the extractor.
+    fn eye(
+        &self,
+        ctx: &StageCtx<'_>,
+        extractor: Option<Digest>,
+        request: Request,
+    ) -> Option<Digest> {
+        match request.metric {
+            Metric::DiscriminatorAccuracy => None,
+            _ if self.extractor_of(request).is_some() => extractor,
+            _ => digest(ctx, "judge"),
         }
     }
 
@@ -352,12 +364,13 @@ impl EvaluateConfig {
         targets: &[Target<'_>],
         memo: &dyn Memo,
     ) -> Result<Option<Outcome>, StageError> {
+        let extractor = self.extractor_digest(ctx)?;
         let mut metrics = Metrics::default();
         for request in self.metrics.iter().copied() {
             for target in targets {
                 let mut stored = Vec::new();
                 for draw in 0..self.draws_of(target) {
-                    let part = memo.get(&self.unit(ctx, target, request, draw)?, &[]);
+                    let part = memo.get(&self.unit(ctx, extractor, target, (request, draw)), &[]);
                     let measured = part.and_then(|part| Measured::from_values(&part.values));
                     let Some(measured) = measured else {
                         return Ok(None);
@@ -376,7 +389,7 @@ impl EvaluateConfig {
                     name: self.name_of(request),
                     metric,
                     epoch: target.epoch(),
-                    extractor: self.eye(ctx, request)?,
+                    extractor: self.eye(ctx, extractor, request),
                     reference,
                     protocol: self.marked(request, target),
                 };

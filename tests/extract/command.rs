@@ -1,7 +1,5 @@
 //! `retake metrics A B`, as a user of `fidelity` or `pytorch_fid` would try it.
 
-use std::collections::BTreeMap;
-
 use candle_core::Device;
 use retake::data::files::decode;
 use retake::data::image::Image;
@@ -10,7 +8,7 @@ use retake::metric::frechet::frechet_distance;
 use retake::metric::stats::Moments;
 use serde_json::Value;
 
-use super::{SPEC, images, spec, weights};
+use super::{SPEC, images, spec, values, weights};
 use crate::support::{Project, Said};
 
 const ALL: &str =
@@ -35,20 +33,6 @@ fn metrics(project: &Project, args: &[&str]) -> Said {
         "small.safetensors",
     ]);
     project.retake(&all)
-}
-
-/// Metric → value.
-fn values(said: &Said) -> BTreeMap<String, f64> {
-    assert_eq!(said.code, Some(0), "{said:?}");
-    let rows: Vec<Value> = serde_json::from_str(&said.out).expect("JSON");
-    rows.iter()
-        .map(|row| {
-            (
-                row["metric"].as_str().unwrap().to_owned(),
-                row["value"].as_f64().unwrap(),
-            )
-        })
-        .collect()
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::Value;
-
+use super::values;
 use crate::model::extractors::{mixed, save_inception};
 use crate::support::Project;
 
@@ -57,17 +56,7 @@ fn measured(protocol: &str, metrics: &str) -> BTreeMap<String, f64> {
     if metrics.contains("kid") {
         args.extend(["--subset-size", "10"]);
     }
-    let said = project.retake(&args);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    let rows: Vec<Value> = serde_json::from_str(&said.out).expect("JSON");
-    rows.iter()
-        .map(|row| {
-            (
-                row["metric"].as_str().unwrap().to_owned(),
-                row["value"].as_f64().unwrap(),
-            )
-        })
-        .collect()
+    values(&project.retake(&args))
 }
 
 fn golden(protocol: &str) -> BTreeMap<String, f64> {

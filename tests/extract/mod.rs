@@ -6,6 +6,7 @@ mod fidelity;
 mod resample;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
@@ -13,6 +14,9 @@ use retake::extract::ExtractorSpec;
 use retake::model::weights::{NameMap, export};
 use retake::model::{Dims, Init, Network};
 use retake::rng::Stream;
+use serde_json::Value;
+
+use crate::support::Said;
 
 /// A small extractor: spatial features, logits, another range for one protocol.
 pub const SPEC: &str = "
@@ -82,4 +86,18 @@ pub fn images(folder: &Path, count: u64, seed: u64, shift: u8) {
         };
         saved.expect("a written image");
     }
+}
+
+/// Metric → value.
+pub fn values(said: &Said) -> BTreeMap<String, f64> {
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let rows: Vec<Value> = serde_json::from_str(&said.out).expect("JSON");
+    rows.iter()
+        .map(|row| {
+            (
+                row["metric"].as_str().unwrap().to_owned(),
+                row["value"].as_f64().unwrap(),
+            )
+        })
+        .collect()
 }

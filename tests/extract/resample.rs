@@ -2,9 +2,8 @@
 
 use retake::extract::protocol::Protocol;
 use retake::extract::resample::{Resample, Resampler};
-use retake::hash::hex;
+use retake::hash::sha256;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -61,7 +60,7 @@ fn tensorflows_bilinear_agrees_with_torch_fidelity_to_the_bit() {
             assert_eq!(ours.to_bits(), theirs.to_bits(), "{:?} at {at}", case.size);
         }
         let bytes: Vec<u8> = ours.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let digest = hex(&Sha256::digest(&bytes));
+        let digest = sha256(&bytes);
         assert_eq!(digest, case.tensorflow_sha256, "{:?}", case.size);
     }
 }

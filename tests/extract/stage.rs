@@ -1,10 +1,12 @@
 //! Extractors in a pipeline: an evaluate stage with weights, and neighbours in a sample stage.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use retake::data::batch::Batch;
-use retake::data::pack::Pack;
+use retake::data::image::Image;
+use retake::data::pack::{Pack, PackWriter};
 use retake::metric::document::Metrics;
 use retake::model::{Inputs, Mode, SavedModel};
 use retake::stage::evaluate::EvaluateConfig;
@@ -132,23 +134,59 @@ fn settings_that_need_each_other_are_checked_before_anything_runs() {
     ]);
 }
 
+/// A pack of the tiles of `sheet`, the last first; labels are those of `like`, in its order.
+fn pack_of_tiles(folder: &Path, sheet: &image::RgbImage, count: u32, like: &Pack) -> PathBuf {
+    let path = folder.join("copies");
+    let mut writer = PackWriter::create(&path, like.schema().clone()).unwrap();
+    for index in 0..count {
+        let enlarged = tile(sheet, count - 1 - index, 0);
+        let pixels = (0..64).flat_map(|at| {
+            let from = (at / 8 * 4 * 32 + at % 8 * 4) * 3;
+            enlarged[from..from + 3].to_vec()
+        });
+        let image = Image {
+            pixels: pixels.collect(),
+            ..Image::filled(8, 8, 3, 0)
+        };
+        let label = like.label(index as usize);
+        writer
+            .push(&image.view(), &label, &index.to_string())
+            .unwrap();
+    }
+    writer.finish().unwrap();
+    path
+}
+
 #[test]
-fn neighbours_of_what_was_copied_are_the_originals() {
+fn the_nearest_neighbour_of_a_copied_image_is_the_original() {
     let mut bench = with_extractor(1);
     let reference = bench.inputs["reference"].clone();
+    let labels = Pack::open(reference.nodes[0].path()).unwrap();
     bench.inputs.insert("data".to_owned(), reference);
-    let sheet = sample(json!({"mode": "neighbours", "images": 3, "neighbours": 4}));
-    let image = grid(&bench, &sheet).unwrap();
-    assert_eq!(image.dimensions(), (2 + 5 * 34, 2 + 3 * 34));
-    // In the judge's features, too, the first neighbour is nearer than the last: they are different tiles.
-    assert_ne!(tile(&image, 1, 0), tile(&image, 4, 0));
-    assert_ne!(tile(&image, 0, 0), tile(&image, 0, 1));
-    let by_extractor = json!({"mode": "neighbours", "images": 1, "neighbours": 4,
-        "extractor": format!("file:{}", bench.folder.path().join("eye.yaml").display())});
-    assert_eq!(
-        grid(&bench, &sample(by_extractor)).unwrap().dimensions(),
-        (2 + 5 * 34, 2 + 34)
+    let drawn = grid(&bench, &sample(json!({"images": 5, "columns": 5}))).unwrap();
+    let copies = pack_of_tiles(bench.folder.path(), &drawn, 5, &labels);
+    bench.inputs.remove("data");
+    bench.add(
+        "data",
+        name("", &[]),
+        Status::Ok,
+        &[("data", Format::Data, &copies)],
     );
+    let file = format!("file:{}", bench.folder.path().join("eye.yaml").display());
+    for with in [
+        json!({"mode": "neighbours", "images": 5, "neighbours": 3}),
+        json!({"mode": "neighbours", "images": 5, "neighbours": 3, "extractor": file}),
+    ] {
+        let mut config = sample(with);
+        config.resolve(Path::new("")).unwrap();
+        let sheet = grid(&bench, &config).unwrap();
+        assert_eq!(sheet.dimensions(), (2 + 4 * 34, 2 + 5 * 34));
+        for row in 0..5 {
+            assert_eq!(tile(&sheet, 0, row), tile(&drawn, row, 0));
+            assert_eq!(tile(&sheet, 1, row), tile(&sheet, 0, row), "row {row}");
+            assert_ne!(tile(&sheet, 2, row), tile(&sheet, 0, row), "row {row}");
+        }
+    }
 }
 
 const BOTH: &str = "

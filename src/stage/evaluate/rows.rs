@@ -49,20 +49,17 @@ impl About {
             let note = format!("; {what} of {count} draws");
             self.row(suffix, value, direction, first.samples, &note)
         };
-        let rows = [
+        let mut rows = vec![
             MetricRow {
                 small: first.small,
                 ..row("", mean, direction, "mean")
             },
             row("-sd", deviation, Direction::Neither, "standard deviation"),
-            row("-top", best, direction, "best"),
         ];
-        let given = if direction == Direction::Neither {
-            2
-        } else {
-            3
-        };
-        rows.into_iter().take(given).collect()
+        if direction != Direction::Neither {
+            rows.push(row("-top", best, direction, "best"));
+        }
+        rows
     }
 
     fn of_one(&self, measured: &Measured) -> Vec<MetricRow> {

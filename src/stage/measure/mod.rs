@@ -270,12 +270,8 @@ impl<'a> Measurer<'a> {
             self.look(&drawn, labels, &mut tallies, needs)?;
             self.progress(place, first + n as u64, samples);
         }
-        // It is neither side's; whichever was asked finds it.
-        let accuracy = discriminator.map(|discriminator| discriminator.accuracy());
-        for tally in &mut tallies {
-            tally.discriminator = accuracy;
-            tally.generated = samples;
-        }
+        // It is asked for beside the extractor's metrics.
+        tallies[0].discriminator = discriminator.map(|known| (known.accuracy(), samples));
         Ok(tallies)
     }
 

@@ -78,12 +78,9 @@ impl Reference {
             let moments = bytes.map(|bytes| Moments::from_bytes(&bytes));
             self.moments = moments.transpose().map_err(failed)?;
         }
-        if needs.reference_rows && self.rows.is_none() {
-            self.rows = recall(ctx, &rows_key, ROWS)?.map(Rows::read).transpose()?;
-        }
         let wants_moments = needs.reference_moments && self.moments.is_none();
-        if wants_moments && self.rows.is_none() {
-            // Moments come of features as well, and those may be there.
+        // Moments come of features as well, and those may be there.
+        if (needs.reference_rows || wants_moments) && self.rows.is_none() {
             self.rows = recall(ctx, &rows_key, ROWS)?.map(Rows::read).transpose()?;
         }
         if wants_moments && let Ok(rows) = self.rows() {
@@ -124,9 +121,7 @@ impl Reference {
         }
         Ok(())
     }
-}
 
-impl Reference {
     /// The balls around its images, which reach as far whatever they are compared with.
     pub fn balls(&self, neighbours: usize) -> Result<Balls<'_>, MetricError> {
         let rows = self.rows()?;

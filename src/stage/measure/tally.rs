@@ -22,10 +22,8 @@ pub struct Tally {
     pub scores: Vec<f32>,
     /// 0 and 1 (N, L)
     pub labels: Vec<f32>,
-    /// the accuracy of the model's own discriminator
-    pub discriminator: Option<f64>,
-    /// images that were generated
-    pub generated: u64,
+    /// the accuracy of the model's own discriminator, and on how many generated images
+    pub discriminator: Option<(f64, u64)>,
     /// how often the scores' best are the labels
     pub accuracy: TopK,
 }

@@ -176,8 +176,8 @@ impl<'a> Values<'a> {
             Metric::Coverage => self.open()?.coverage,
             Metric::Accuracy => tally.accuracy.value()?,
             Metric::DiscriminatorAccuracy => {
-                let value = tally.discriminator.ok_or(MetricError::TooFew(0))?;
-                return Ok(Measured::new(value, tally.generated));
+                let (value, count) = tally.discriminator.ok_or(MetricError::TooFew(0))?;
+                return Ok(Measured::new(value, count));
             }
             Metric::Diversity => {
                 let value = mean_distance(&tally.rows, tally.dimensions)?;
