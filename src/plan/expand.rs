@@ -34,7 +34,7 @@ pub fn open(path: &Path, options: &LoadOptions) -> Result<Plan, Faults> {
 
 /// Expands a pipeline that a program has written: `text`, as if it stood in the file `path`, which need not exist.
 pub fn open_text(path: &Path, text: &str) -> Result<Plan, Faults> {
-    let (spec, findings) = load_text(path, text)?;
+    let (spec, findings) = load_text(path, text, &LoadOptions::default())?;
     expand_with(&spec, findings)
 }
 

@@ -30,20 +30,21 @@ pub(crate) fn load_leniently(
     path: &Path,
     options: &LoadOptions,
 ) -> Result<(PipelineSpec, Findings), Faults> {
-    let mut loader = Loader::default();
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => return Err(unreadable(path, &error)),
-    };
-    loader.read_file(path, path.display().to_string(), &text, None);
-    loader.finish(path, options)
+    match std::fs::read_to_string(path) {
+        Ok(text) => load_text(path, &text, options),
+        Err(error) => Err(unreadable(path, &error)),
+    }
 }
 
 /// Reads a pipeline from `text`, as if it stood in the file `path`, which need not exist.
-pub(crate) fn load_text(path: &Path, text: &str) -> Result<(PipelineSpec, Findings), Faults> {
+pub(crate) fn load_text(
+    path: &Path,
+    text: &str,
+    options: &LoadOptions,
+) -> Result<(PipelineSpec, Findings), Faults> {
     let mut loader = Loader::default();
     loader.read_file(path, path.display().to_string(), text, None);
-    loader.finish(path, &LoadOptions::default())
+    loader.finish(path, options)
 }
 
 /// A file that cannot be read has no text to point into.
