@@ -41,7 +41,7 @@
 //!
 //! | layer | holds | notes |
 //! | --- | --- | --- |
-//! | [`hash`] [`rng`] [`device`] | digests and canonical encoding; random streams; where tensors live | |
+//! | [`hash`] [`rng`] [`device`] [`suggest`] | digests and canonical encoding; random streams; where tensors live; "did you mean" | |
 //! | [`data`] `kernel` [`autograd`] [`ops`] [`model`] [`loss`] [`train`] [`extract`] [`metric`] [`report`] | packed images; loops over slices; the tape; differentiable operations; networks as data; losses; the training loop; features of images; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model` and `loss`; `extract` uses `data` and `model`; `model` and `loss` use `ops`, which uses `autograd`; both use `kernel`; `report` uses `metric`. polars in `report` only |
 //! | [`stage`] | the list of kinds, and the contract between a kind and whatever runs it | candle up to here; the network in `stage/download` only |
 //! | [`spec`] | the pipeline language: text, positions, faults | saphyr in `spec/locate.rs` only |
@@ -101,6 +101,14 @@
 //! batches nor threads change. What is known of the reference is a part of its own in the store, shared by every run and
 //! metric.
 //!
+//! # Reports
+//!
+//! What a report is made of is plain data, a [`Material`](stage::report::Material): nodes upstream, the files of its
+//! inputs, settings. [`stage::report::compose`] makes a [`Document`](report::document::Document) of it, with the figures
+//! beside it and the [`Quotes`](report::quote::Quotes) that prose may name; [`report::markdown`] and [`report::page`] write
+//! that down. The stage, `report --check`, `report --html` and `watch` all go this way, in a run or beside one. A check
+//! is a comparison of what comes out with what lies in the work tree ([`report::check`]).
+//!
 //! # Where to add things
 //!
 //! Each is one file and one line in a list; the compiler names every `match` that is then incomplete.
@@ -119,7 +127,11 @@
 //! | an extractor | a YAML file, anywhere; to come with retake: in `pipelines/extractors/`, its layers in `pipelines/models/` | the presets of [`extract::spec`] |
 //! | a protocol | how it resamples in `src/extract/resample.rs` | [`extract::Protocol`] |
 //! | a dataset format | a reader in `src/data/` (of image files: a list for `files.rs`), a card in `datasets/` | [`stage::dataset::DatasetName`]; the card in `src/data/card.rs` |
+//! | a chart | its marks in `src/report/plot/`; of several runs: which are one line in `src/report/overlay/` | [`stage::report`]'s `figures.rs` |
+//! | a way to show samples | its sheet in `src/stage/sample/` | its [`Mode`](stage::sample::Mode) |
 //! | a random step | its settings and what it does to an image in `src/data/` | [`data::recipe::AugmentStep`] |
+//! | something that a report shows | its data in [`report::document`], who fills it in `src/stage/report/`, its place in both templates, `src/report/template.md.j2` and `src/report/page/page.html.j2` | nowhere |
+//! | something that prose may quote | a function in [`report::quote`] | `add_functions` there |
 //! | a subcommand | `src/cli/` | [`cli`] |
 //!
 //! Change what a kind computes, and its [`VERSION`](stage::Kind::VERSION) goes up by one: that is in
@@ -143,4 +155,5 @@ pub mod run;
 pub mod spec;
 pub mod stage;
 pub mod store;
+pub mod suggest;
 pub mod train;

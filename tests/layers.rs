@@ -8,6 +8,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("hash", &[]),
     ("rng", &[]),
     ("device", &[]),
+    ("suggest", &[]),
     ("data", &["hash", "rng"]),
     ("kernel", &[]),
     ("autograd", &["kernel"]),
@@ -25,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["hash", "device", "data", "autograd", "ops", "model"],
     ),
     ("metric", &["hash", "rng", "device", "data", "ops"]),
-    ("report", &["hash", "metric"]),
+    ("report", &["hash", "metric", "suggest"]),
     (
         "stage",
         &[
@@ -33,12 +34,15 @@ const LAYERS: &[(&str, &[&str])] = &[
             "report",
         ],
     ),
-    ("spec", &["hash", "device", "data", "model", "stage"]),
+    (
+        "spec",
+        &["hash", "device", "suggest", "data", "model", "stage"],
+    ),
     ("store", &["hash", "device", "data", "stage", "spec"]),
     (
         "plan",
         &[
-            "hash", "device", "data", "model", "extract", "stage", "spec",
+            "hash", "device", "suggest", "data", "model", "extract", "stage", "spec",
         ],
     ),
     (
@@ -48,8 +52,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "hash", "device", "data", "ops", "model", "extract", "metric", "report", "stage",
-            "spec", "store", "plan", "run",
+            "hash", "device", "suggest", "data", "ops", "model", "extract", "metric", "report",
+            "stage", "spec", "store", "plan", "run",
         ],
     ),
 ];

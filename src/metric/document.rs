@@ -72,6 +72,7 @@ impl Metrics {
                 reference,
                 protocol,
                 small: _,
+                scores: _,
             } = row;
             writer.serialize((
                 metric,

@@ -34,6 +34,7 @@ pub mod random_state;
 pub mod request;
 mod resample;
 mod row;
+pub mod scores;
 mod spread;
 pub mod stats;
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::bias::SmallSample;
+use super::scores::Scores;
 use crate::hash::Digest;
 
 /// Which values of a metric are better.
@@ -60,6 +61,9 @@ pub struct MetricRow {
     /// what the images being few does to it, where that is worth saying
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub small: Option<SmallSample>,
+    /// `d-accuracy`: the scores that it comes of
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<Scores>,
 }
 
 impl MetricRow {
@@ -71,7 +75,16 @@ impl MetricRow {
     /// Whether two values may stand in one ranking: same metric, protocol, sample count, extractor and
     /// reference.
     pub fn comparable(&self, other: &Self) -> bool {
-        self.metric == other.metric && self.protocol_digest() == other.protocol_digest()
+        let Self {
+            metric,
+            samples,
+            extractor,
+            reference,
+            protocol,
+            ..
+        } = self;
+        (metric, protocol, samples) == (&other.metric, &other.protocol, &other.samples)
+            && (extractor, reference) == (&other.extractor, &other.reference)
     }
 
     /// Names everything but value and epoch that two comparable values share.

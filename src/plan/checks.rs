@@ -9,8 +9,8 @@ use super::stage::Stage;
 use super::{Missing, Source};
 use crate::extract::ExtractorSpec;
 use crate::spec::place::{Findings, Place};
-use crate::spec::suggest;
 use crate::stage::{DataSchema, Format, InputSchemas, InputSpec, OutputSpec};
+use crate::suggest;
 
 /// The name of an input spec that takes inputs of any name.
 const ANY: &str = "*";

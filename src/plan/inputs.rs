@@ -14,8 +14,8 @@ use super::values::{ValueId, Values};
 use crate::spec::place::{Findings, Place};
 use crate::spec::read::describe;
 use crate::spec::reference::{Reference, Selection};
-use crate::spec::suggest;
 use crate::stage::context::plain;
+use crate::suggest;
 
 /// The nodes of an expanded stage.
 #[derive(Debug, Default)]

@@ -50,6 +50,9 @@ pub struct Shown<'a> {
     pub pipeline: &'a str,
     /// the report's own stage
     pub stage: &'a str,
+    /// the names of the user's files among its inputs, which it prints and which say how to show them
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: &'a BTreeMap<String, Vec<String>>,
 }
 
 /// One input of a recipe.

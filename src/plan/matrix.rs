@@ -10,7 +10,7 @@ use super::values::{ValueId, Values};
 use crate::spec::model::Matrix;
 use crate::spec::place::{Findings, Place};
 use crate::spec::read::is_scalar;
-use crate::spec::suggest;
+use crate::suggest;
 
 /// What a stage's own matrix makes.
 pub struct Own {

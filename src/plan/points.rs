@@ -14,8 +14,9 @@ use super::settle::interpolate;
 use super::stage::Stage;
 use super::values::{ValueId, Values};
 use crate::spec::place::{Findings, Place};
-use crate::spec::{suggest, template};
+use crate::spec::template;
 use crate::stage::context::plain;
+use crate::suggest;
 
 /// What is missing on one side of a join.
 pub(super) fn unmatched(unmatched: &Unmatched, values: &Values) -> String {

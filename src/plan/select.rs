@@ -2,8 +2,8 @@
 
 use super::Plan;
 use crate::spec::reference::Selection;
-use crate::spec::suggest;
 use crate::stage::context::plain;
+use crate::suggest;
 
 /// A name that fits no node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::Missing;
 use crate::spec::place::{Findings, Place};
-use crate::spec::suggest;
 use crate::spec::template::{self, TemplateError, is_template};
 use crate::stage::{DataSchema, Fault, InputSchemas, InputSpec, OutputSpec, PathItem, StageConfig};
+use crate::suggest;
 
 /// A configuration, and what it says about itself.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use super::inference::Interval;
+
 /// How many digits count in a table.
 const DIGITS: i32 = 4;
 
@@ -49,6 +51,29 @@ pub fn mean_sd(mean: f64, sd: Option<f64>) -> String {
     }
 }
 
+/// An interval around `mean`, with one decimal less than the mean has.
+///
+/// ```
+/// # use retake::report::inference::Interval;
+/// # use retake::report::number::range;
+/// assert_eq!(range(Interval { low: 11.1234, high: 13.5678 }, 12.3456), "[11.1, 13.6]");
+/// ```
+pub fn range(interval: Interval, mean: f64) -> String {
+    let Interval { low, high } = interval;
+    if mean.abs() >= 1e9 || (mean != 0.0 && mean.abs() < 1e-6) {
+        return format!("[{low:.2e}, {high:.2e}]");
+    }
+    let size = if mean == 0.0 { high } else { mean };
+    // Two digits of its width at least: a narrow interval must not come out as a point.
+    let least = if low < high {
+        decimals(high - low).saturating_sub(2)
+    } else {
+        decimals(size)
+    };
+    let decimals = decimals(size).saturating_sub(1).max(least);
+    format!("[{low:.decimals$}, {high:.decimals$}]")
+}
+
 /// Mean and standard deviation (N − 1; `None` below two values) of `values`, summed in order.
 pub fn statistics(values: &[f64]) -> (f64, Option<f64>) {
     let n = values.len() as f64;
@@ -56,14 +81,4 @@ pub fn statistics(values: &[f64]) -> (f64, Option<f64>) {
     let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
     let sd = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
     (mean, sd)
-}
-
-/// The label of an axis tick: no more digits than the step between ticks needs.
-pub fn tick(value: f64) -> String {
-    let value = if value.abs() < 1e-12 { 0.0 } else { value };
-    if value != 0.0 && (value.abs() >= 1e5 || value.abs() < 1e-4) {
-        return format!("{value:.1e}");
-    }
-    let text = format!("{value:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

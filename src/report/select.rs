@@ -1,36 +1,9 @@
-//! Choosing and ordering the rows of a table: `loss=bce`, `value<20`, `-value`.
+//! Ordering the rows of a table: `value`, `-value`.
 
 use polars::prelude::*;
 
 use super::ReportError;
-
-/// Comparisons, longest first so that `<=` is not read as `<`.
-const OPERATORS: [&str; 6] = ["!=", "<=", ">=", "=", "<", ">"];
-
-/// The rows of `frame` that meet every condition. Numbers compare as numbers, anything else as text;
-/// a missing value meets no condition.
-pub fn filter(frame: DataFrame, conditions: &[String]) -> Result<DataFrame, ReportError> {
-    let mut frame = frame.lazy();
-    for condition in conditions {
-        let schema = frame.collect_schema()?;
-        let (name, operator, value) =
-            split(condition).ok_or_else(|| ReportError::Condition(condition.clone()))?;
-        let dtype = schema.get(name).ok_or_else(|| unknown(name, &schema))?;
-        let (column, value) = match (dtype.is_primitive_numeric(), value.parse::<f64>()) {
-            (true, Ok(number)) => (col(name).cast(DataType::Float64), lit(number)),
-            _ => (col(name).cast(DataType::String), lit(value)),
-        };
-        frame = frame.filter(match operator {
-            "=" => column.eq(value),
-            "!=" => column.neq(value),
-            "<" => column.lt(value),
-            "<=" => column.lt_eq(value),
-            ">" => column.gt(value),
-            _ => column.gt_eq(value),
-        });
-    }
-    Ok(frame.collect()?)
-}
+use crate::suggest;
 
 /// `frame` ordered by `columns`, the first one first; a leading `-` puts the largest first. Rows that tie
 /// keep their order; missing values come last.
@@ -57,20 +30,13 @@ pub fn sort(frame: &DataFrame, columns: &[String]) -> Result<DataFrame, ReportEr
     Ok(frame.sort(names, options)?)
 }
 
-/// `COLUMN OPERATOR VALUE` at the leftmost operator.
-fn split(condition: &str) -> Option<(&str, &str, &str)> {
-    let (at, operator) = OPERATORS
-        .iter()
-        .filter_map(|operator| condition.find(operator).map(|at| (at, *operator)))
-        .min_by_key(|(at, operator)| (*at, std::cmp::Reverse(operator.len())))?;
-    let (name, value) = (&condition[..at], &condition[at + operator.len()..]);
-    (!name.trim().is_empty()).then(|| (name.trim(), operator, value.trim()))
-}
-
 fn unknown(column: &str, schema: &Schema) -> ReportError {
     let known: Vec<&str> = schema.iter_names().map(PlSmallStr::as_str).collect();
     ReportError::Column {
         column: column.to_owned(),
-        known: known.join(", "),
+        help: suggest::nearest(column, known.iter().copied()).map_or_else(
+            || format!("the table has {}", known.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        ),
     }
 }

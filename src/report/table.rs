@@ -1,11 +1,15 @@
 //! Tables as text, Markdown, CSV, JSON or Parquet.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use polars::prelude::*;
 use serde_json::{Map, Value};
 
 use super::{ReportError, number, parquet};
+
+/// A table of columns.
+pub type Frame = DataFrame;
 
 /// The form of a written table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,29 +55,39 @@ impl FromStr for TableFormat {
 /// leave out columns that hold nothing; the other formats hold everything, in full precision.
 pub fn render(frame: &DataFrame, format: TableFormat) -> Result<Vec<u8>, ReportError> {
     match format {
-        TableFormat::Table => Ok(aligned(&shown(frame)?).into_bytes()),
-        TableFormat::Md => Ok(markdown(&shown(frame)?).into_bytes()),
+        TableFormat::Table => Ok(plain(frame)?.aligned(false).into_bytes()),
+        TableFormat::Md => Ok(plain(frame)?.markdown().into_bytes()),
         TableFormat::Csv => csv(frame),
         TableFormat::Json => json(frame),
         TableFormat::Parquet => parquet::bytes(frame),
     }
 }
 
-/// A table as text: header, cells, and which columns are numbers.
-struct Shown {
-    header: Vec<String>,
-    rows: Vec<Vec<String>>,
-    numeric: Vec<bool>,
+/// A table as people read it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text {
+    /// headings of the columns
+    pub header: Vec<String>,
+    /// cells
+    pub rows: Vec<Vec<String>>,
+    /// which columns are numbers, and stand on the right
+    pub numeric: Vec<bool>,
+    /// cells in bold: (row, column)
+    pub bold: BTreeSet<(usize, usize)>,
 }
 
-fn shown(frame: &DataFrame) -> Result<Shown, ReportError> {
+/// What a cell shows that holds nothing.
+pub const NOTHING: &str = "–";
+
+/// `frame` as text: four significant digits, without columns that hold nothing.
+pub fn plain(frame: &DataFrame) -> Result<Text, ReportError> {
     let columns: Vec<&Column> = frame
         .columns()
         .iter()
         .filter(|column| column.null_count() < column.len() || column.is_empty())
         .collect();
     let text = |value: Value| match value {
-        Value::Null => "–".to_owned(),
+        Value::Null => NOTHING.to_owned(),
         Value::String(text) => text,
         Value::Number(number) if number.is_f64() => {
             number::significant(number.as_f64().unwrap_or(f64::NAN))
@@ -81,7 +95,7 @@ fn shown(frame: &DataFrame) -> Result<Shown, ReportError> {
         other => other.to_string(),
     };
     let row = |index| columns.iter().map(|c| Ok(text(cell(c, index)?))).collect();
-    Ok(Shown {
+    Ok(Text {
         header: columns.iter().map(|c| c.name().to_string()).collect(),
         rows: (0..frame.height())
             .map(row)
@@ -90,6 +104,7 @@ fn shown(frame: &DataFrame) -> Result<Shown, ReportError> {
             .iter()
             .map(|c| c.dtype().is_primitive_numeric())
             .collect(),
+        bold: BTreeSet::new(),
     })
 }
 
@@ -108,48 +123,79 @@ pub fn cell(column: &Column, row: usize) -> Result<Value, ReportError> {
     })
 }
 
-fn aligned(table: &Shown) -> String {
-    let width = |text: &str| text.chars().count();
-    let widths: Vec<usize> = (0..table.header.len())
-        .map(|c| {
-            let cells = table.rows.iter().map(|row| width(&row[c]));
-            cells.chain([width(&table.header[c])]).max().unwrap_or(0)
-        })
-        .collect();
-    let line = |cells: &[String]| {
-        let padded: Vec<String> = cells
-            .iter()
-            .zip(&widths)
-            .zip(&table.numeric)
-            .map(|((text, width), numeric)| {
-                if *numeric {
-                    format!("{text:>width$}")
-                } else {
-                    format!("{text:<width$}")
-                }
+impl Text {
+    /// Adds a column.
+    pub fn column(
+        &mut self,
+        heading: &str,
+        numeric: bool,
+        cells: impl IntoIterator<Item = String>,
+    ) {
+        self.header.push(heading.to_owned());
+        self.numeric.push(numeric);
+        for (row, cell) in cells.into_iter().enumerate() {
+            match self.rows.get_mut(row) {
+                Some(row) => row.push(cell),
+                None => self.rows.push(vec![cell]),
+            }
+        }
+    }
+
+    /// Columns aligned with spaces; bold by the terminal's codes, where it knows any.
+    pub fn aligned(&self, codes: bool) -> String {
+        let width = |text: &str| text.chars().count();
+        let widths: Vec<usize> = (0..self.header.len())
+            .map(|c| {
+                let cells = self.rows.iter().map(|row| width(&row[c]));
+                cells.chain([width(&self.header[c])]).max().unwrap_or(0)
             })
             .collect();
-        format!("{}\n", padded.join("  ").trim_end())
-    };
-    let mut text = line(&table.header);
-    text.extend(table.rows.iter().map(|row| line(row)));
-    text
-}
+        let line = |cells: &[String], row: Option<usize>| {
+            let padded: Vec<String> = cells
+                .iter()
+                .enumerate()
+                .map(|(column, text)| {
+                    let gap = " ".repeat(widths[column] - width(text));
+                    let bold = codes && row.is_some_and(|row| self.bold.contains(&(row, column)));
+                    let text = if bold {
+                        format!("\x1b[1m{text}\x1b[0m")
+                    } else {
+                        text.clone()
+                    };
+                    if self.numeric[column] {
+                        gap + &text
+                    } else {
+                        text + &gap
+                    }
+                })
+                .collect();
+            format!("{}\n", padded.join("  ").trim_end())
+        };
+        let mut text = line(&self.header, None);
+        let rows = self.rows.iter().enumerate();
+        text.extend(rows.map(|(row, cells)| line(cells, Some(row))));
+        text
+    }
 
-fn markdown(table: &Shown) -> String {
-    let line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|text| escape(text)).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
-    let rule: Vec<String> = table
-        .numeric
-        .iter()
-        .map(|numeric| if *numeric { "---:" } else { "---" }.to_owned())
-        .collect();
-    let mut text = line(&table.header);
-    text.push_str(&line(&rule));
-    text.extend(table.rows.iter().map(|row| line(row)));
-    text
+    /// A Markdown table.
+    pub fn markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let rule = |numeric: &bool| if *numeric { "---:" } else { "---" }.to_owned();
+        let escaped =
+            |cells: &[String]| -> Vec<String> { cells.iter().map(|text| escape(text)).collect() };
+        let mut text = line(&escaped(&self.header));
+        text += &line(&self.numeric.iter().map(rule).collect::<Vec<_>>());
+        for (row, cells) in self.rows.iter().enumerate() {
+            let mut cells = escaped(cells);
+            for (column, cell) in cells.iter_mut().enumerate() {
+                if self.bold.contains(&(row, column)) {
+                    *cell = format!("**{cell}**");
+                }
+            }
+            text += &line(&cells);
+        }
+        text
+    }
 }
 
 /// Text that may stand in a Markdown table's cell.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::log::last_failure;
 use super::reasons::{self, Reasons};
-use super::resolve::{Hit, Keyed, ResolveError, Session, Settled};
+use super::resolve::{Hit, Keyed, ResolveError, Session, Settled, fill_in_paths};
 use super::text;
 use crate::hash::Digest;
 use crate::plan::Source;
@@ -193,7 +193,8 @@ fn unknown_inputs(session: &Session<'_>, id: usize, settled: &[Option<Settled>])
     names
 }
 
-/// The record that a run would put together from parts in the store, without storing it.
+/// The record that a run would put together from parts in the store, without storing it: its artifacts can be read by
+/// this process all the same.
 fn recalled(session: &Session<'_>, id: usize, keyed: &Keyed) -> Result<Option<Record>, StageError> {
     let node = &session.plan.nodes[id];
     if !node.config.recalls() {
@@ -201,14 +202,7 @@ fn recalled(session: &Session<'_>, id: usize, keyed: &Keyed) -> Result<Option<Re
     }
     let compute = session.devices.get(node.device).map_err(failed)?;
     let mut inputs = keyed.inputs.clone();
-    for input in inputs.values_mut().flat_map(|input| &mut input.nodes) {
-        for (output, artifact) in &input.outputs {
-            if !input.paths.contains_key(output) {
-                let path = session.store.path(artifact).map_err(failed)?;
-                input.paths.insert(output.clone(), path);
-            }
-        }
-    }
+    fill_in_paths(session.store, &mut inputs).map_err(failed)?;
     let ctx = StageCtx {
         node: node.name.clone(),
         pipeline: session.plan.name.clone(),
@@ -235,7 +229,7 @@ fn recalled(session: &Session<'_>, id: usize, keyed: &Keyed) -> Result<Option<Re
         let Some(spec) = formats.iter().find(|spec| spec.name == *name) else {
             continue;
         };
-        let Some(artifact) = session.store.preview(product, spec.format) else {
+        let Some(artifact) = session.store.hold(product, spec.format) else {
             return Ok(None);
         };
         outputs.insert(name.clone(), artifact);

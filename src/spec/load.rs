@@ -11,7 +11,8 @@ use super::model::{LoadOptions, PipelineSpec};
 use super::place::{Findings, Place, SourceFile, named};
 use super::read::{self, FileSpec, describe, read};
 use super::template::interpolate;
-use super::{root, suggest, vars, yaml};
+use super::{root, vars, yaml};
+use crate::suggest;
 
 /// Reads a pipeline file and all it includes; vars are settled by `options`.
 ///

@@ -15,7 +15,6 @@ pub mod read;
 pub mod reference;
 pub mod root;
 pub mod schema;
-pub mod suggest;
 pub mod template;
 pub mod vars;
 pub mod yaml;

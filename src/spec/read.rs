@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use super::model::{Matrix, Resources, StageSpec};
 use super::place::{Findings, Place};
-use super::suggest;
 use super::template::{is_name, is_template};
 use crate::stage::StageConfig;
+use crate::suggest;
 
 /// Keys of a pipeline.
 pub const PIPELINE_KEYS: [&str; 7] = [

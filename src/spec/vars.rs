@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::model::LoadOptions;
 use super::place::{Findings, Place, SourceFile};
-use super::suggest;
 use super::yaml;
+use crate::suggest;
 
 /// Lays the chosen profile and `--set` over `vars`. Every profile is checked, chosen or not.
 pub fn settle(

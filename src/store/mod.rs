@@ -7,6 +7,7 @@
 //! .retake/tmp/<session>/          private to one process: attempts, and files on their way in
 //! .retake/locks/<key>             held by the operating system for whoever computes that key
 //! .retake/views/<digest>/         folder artifacts laid out for reading
+//! .retake/live/                   what goes on, for `retake watch`: no results
 //! .retake/index/files             digests of input files, by path and stamp
 //! .retake/published, seen, logs, trash, quarantine
 //! ```
@@ -23,6 +24,7 @@
 mod attempt;
 mod error;
 mod folder;
+mod hold;
 mod inputs;
 mod lock;
 mod lockfile;
@@ -49,12 +51,13 @@ pub use publish::Published;
 pub use records::{Lookup, MissReason, NewRecord, Record};
 pub use survey::Checked;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::hash::Digest;
+use crate::stage::Product;
 use session::Session;
 use stamps::Stamps;
 
@@ -70,6 +73,10 @@ pub struct Store {
     laying_out: Mutex<()>,
     /// Stands in for `views` where the store cannot be written.
     private_views: OnceLock<tempfile::TempDir>,
+    /// What parts would be put together to ([`Store::hold`]).
+    held: Mutex<BTreeMap<Digest, Product>>,
+    /// The same as files.
+    held_files: OnceLock<tempfile::TempDir>,
     notice: Box<dyn Fn(&Notice) + Send + Sync>,
 }
 
@@ -87,6 +94,8 @@ impl Store {
             stamps: Mutex::default(),
             laying_out: Mutex::default(),
             private_views: OnceLock::new(),
+            held: Mutex::default(),
+            held_files: OnceLock::new(),
             notice: Box::new(|_| ()),
         })
     }
@@ -101,6 +110,14 @@ impl Store {
     /// The store's folder, as an absolute path.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The folder for what runs say while they go on, made if need be.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn live(&self) -> Result<PathBuf, StoreError> {
+        self.folder("live")
     }
 
     /// The folder `name` in the store, made if need be.

@@ -20,6 +20,9 @@ impl Store {
     /// [`StoreError::Missing`] or [`StoreError::Corrupt`]: the artifact has to be made again (the next
     /// [`Store::lookup`] of its key is a miss); [`StoreError::Io`] when it cannot be read.
     pub fn path(&self, artifact: &Artifact) -> Result<PathBuf, StoreError> {
+        if let Some(path) = self.held(artifact)? {
+            return Ok(path);
+        }
         self.verify(&artifact.digest)?;
         if artifact.format != Format::Folder {
             return Ok(self.object_path(&artifact.digest));

@@ -1,5 +1,7 @@
 //! A project in a temporary folder, and the retake binary run in it.
 
+pub mod synthetic;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

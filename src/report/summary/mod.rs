@@ -3,32 +3,26 @@
 //! Values are ranked within one protocol only; where a column holds several, each is marked and named below the
 //! table. Runs that diverged do not enter the mean of last values, since they have no last epoch.
 
+mod leads;
 mod rank;
 mod values;
 
 use indexmap::IndexMap;
 use serde::Serialize;
 
+pub use self::leads::{Lead, Placed};
 pub use self::rank::{Way, ways};
 use self::rank::{mark_best, mark_protocols};
-use self::values::{Lists, aggregate};
+pub(super) use self::values::{Lists, Picked, aggregate};
 use super::ReportError;
-use super::number::{mean_sd, significant, statistics};
-use super::runs::{Ending, Run, axes_of, text};
+use super::inference::{Interval, interval};
+use super::number::{mean_sd, range, significant, statistics};
+pub use super::runs::Pick;
+use super::runs::{Ending, Run, axes_of, metrics_of, outcome, text};
 use crate::metric::MetricRow;
 
 /// The axis that is averaged over.
 pub const SEED: &str = "seed";
-
-/// Which value of a run a column shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pick {
-    /// at the last checkpoint
-    Last,
-    /// at the checkpoint where the metric is best
-    Best,
-}
 
 /// One column of values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,6 +51,10 @@ pub struct SummaryCell {
     pub mean: Option<f64>,
     /// the standard deviation over seeds
     pub sd: Option<f64>,
+    /// the 95 % confidence interval of the mean; none below two values
+    pub interval: Option<Interval>,
+    /// the same as text, `[11.1, 13.6]`; empty without one
+    pub range: String,
     /// how many runs entered it
     pub n: usize,
     /// whether it is the best of its column and protocol
@@ -65,6 +63,10 @@ pub struct SummaryCell {
     pub mark: &'static str,
     /// short digest of its protocol
     pub protocol: String,
+    /// how it was measured, in words
+    pub method: String,
+    /// on how many images
+    pub samples: u64,
 }
 
 /// Runs that differ in their seed only.
@@ -93,21 +95,28 @@ pub struct Summary {
     pub rows: Vec<SummaryRow>,
     /// whether any group holds several runs
     pub grouped: bool,
-    /// whether any run diverged
+    /// whether any run ended otherwise than as asked: diverged or collapsed
     pub diverged: bool,
     /// what the marks mean: mark, metric, and what its protocol was
     pub protocols: Vec<(&'static str, String, String)>,
     /// how much of which values comes of the images being few
     pub biases: Vec<String>,
+    /// the best of each column before the one after it, and whether the lead is clear
+    pub leads: Vec<Lead>,
 }
 
 /// Groups `runs` over the axis `seed`, but only where their values compare.
 pub fn summarise(runs: &[Run]) -> Result<Summary, ReportError> {
     let groups = groups(runs);
-    let lists = aggregate(runs, &groups)?;
+    let lists = aggregate(runs, groups.iter().map(|(_, members)| members.as_slice()))?;
+    // A group holds values of one protocol only: the key names one list.
+    let lists: IndexMap<(usize, &str), &Lists> = lists
+        .iter()
+        .map(|lists| ((lists.group, lists.metric.as_str()), lists))
+        .collect();
     let axes: Vec<String> = axes_of(runs)
         .into_iter()
-        .filter(|axis| axis != SEED || groups.iter().any(|(name, _)| name.contains("seed=")))
+        .filter(|axis| axis != SEED || seeds_apart(runs, &groups))
         .collect();
     let columns = columns(runs);
     let mut rows = Vec::with_capacity(groups.len());
@@ -120,7 +129,7 @@ pub fn summarise(runs: &[Run]) -> Result<Summary, ReportError> {
             .map(|column| {
                 cell(
                     column,
-                    lists.get(&(index, column.metric.clone())),
+                    lists.get(&(index, column.metric.as_str())).copied(),
                     first,
                     runs,
                     members,
@@ -131,12 +140,17 @@ pub fn summarise(runs: &[Run]) -> Result<Summary, ReportError> {
             name: name.clone(),
             labels,
             runs: members.len(),
-            outcome: outcome(runs, members),
+            outcome: outcome(members.iter().map(|run| &runs[*run])),
             cells,
         });
     }
     let protocols = mark_protocols(runs, &columns, &mut rows);
     mark_best(runs, &columns, &mut rows);
+    let members: Vec<&[usize]> = groups
+        .iter()
+        .map(|(_, members)| members.as_slice())
+        .collect();
+    let leads = leads::leads(runs, &columns, &rows, &members);
     Ok(Summary {
         labels: ["stage".to_owned()].into_iter().chain(axes).collect(),
         columns,
@@ -145,6 +159,7 @@ pub fn summarise(runs: &[Run]) -> Result<Summary, ReportError> {
         rows,
         protocols,
         biases: biases(runs),
+        leads,
     })
 }
 
@@ -187,21 +202,18 @@ fn groups(runs: &[Run]) -> Vec<(String, Vec<usize>)> {
         .collect()
 }
 
-/// Metrics in order of first appearance.
-fn metrics(runs: &[Run]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for row in runs.iter().flat_map(|run| &run.rows) {
-        if !names.contains(&row.metric) {
-            names.push(row.metric.clone());
-        }
-    }
-    names
+/// Whether some group had to be shown by its seeds, since they were measured differently.
+fn seeds_apart(runs: &[Run], groups: &[(String, Vec<usize>)]) -> bool {
+    groups.iter().any(|(name, members)| {
+        let first = &runs[members[0]];
+        *name == first.name() && *name != first.name_without(&[SEED])
+    })
 }
 
 /// What small samples do to each metric at worst, where that is worth saying.
 fn biases(runs: &[Run]) -> Vec<String> {
     let share = |row: &MetricRow| row.bias().unwrap_or(f64::MAX) / row.value.max(f64::MIN_POSITIVE);
-    let said = metrics(runs).into_iter().filter_map(|metric| {
+    let said = metrics_of(runs).into_iter().filter_map(|metric| {
         let rows = runs.iter().flat_map(|run| &run.rows);
         let small = rows.filter(|row| row.metric == metric && row.small.is_some());
         let worst = small.max_by(|a, b| share(a).total_cmp(&share(b)))?;
@@ -216,7 +228,7 @@ fn biases(runs: &[Run]) -> Vec<String> {
 /// A column of last values for every metric, and of best values where any run has several checkpoints.
 fn columns(runs: &[Run]) -> Vec<SummaryColumn> {
     let mut columns = Vec::new();
-    for metric in metrics(runs) {
+    for metric in metrics_of(runs) {
         let rows = |run: &Run| run.rows.iter().filter(|row| row.metric == metric).count();
         let first = runs
             .iter()
@@ -245,18 +257,15 @@ fn cell(
     runs: &[Run],
     members: &[usize],
 ) -> SummaryCell {
-    let values = lists.map_or(&[][..], |lists| match column.pick {
-        Pick::Last => &lists.last,
-        Pick::Best => &lists.best,
-    });
+    let none = Picked::default();
+    let Picked { values, epochs } = lists.map_or(&none, |lists| lists.of(column.pick));
     let (mean, sd) = statistics(values);
-    let mut text = match (values, first.ending) {
-        ([], Ending::Diverged { .. }) => outcome(runs, members),
-        ([], Ending::Ok) => "–".to_owned(),
+    let mut text = match (values.as_slice(), first.ending) {
+        ([], Ending::Diverged { .. }) => outcome(members.iter().map(|run| &runs[*run])),
+        ([], _) => "–".to_owned(),
         ([value], _) => significant(*value),
         _ => mean_sd(mean, sd),
     };
-    let epochs = lists.map_or(&[][..], |lists| &lists.best_epochs);
     if let (Pick::Best, Some(low), Some(high)) =
         (column.pick, epochs.iter().min(), epochs.iter().max())
     {
@@ -266,33 +275,23 @@ fn cell(
             format!("{text} @ {low}–{high}")
         };
     }
+    let interval = interval(values);
+    // All values of a cell were measured alike.
+    let mut rows = members.iter().flat_map(|run| &runs[*run].rows);
+    let row = rows.find(|row| lists.is_some() && row.metric == column.metric);
     SummaryCell {
         text,
+        range: interval.map_or_else(String::new, |interval| range(interval, mean)),
         mean: (!values.is_empty()).then_some(mean),
         sd: sd.filter(|_| !values.is_empty()),
+        interval,
         n: values.len(),
         best: false,
         mark: "",
         protocol: lists
             .map(|lists| lists.protocol.clone())
             .unwrap_or_default(),
-    }
-}
-
-/// `ok`, `diverged @ epoch 37`, or `1 of 3 diverged @ epoch 37`.
-fn outcome(runs: &[Run], members: &[usize]) -> String {
-    let mut epochs: Vec<u64> = members
-        .iter()
-        .filter_map(|run| match runs[*run].ending {
-            Ending::Ok => None,
-            Ending::Diverged { epoch } => Some(epoch),
-        })
-        .collect();
-    epochs.sort_unstable();
-    let listed: Vec<String> = epochs.iter().map(u64::to_string).collect();
-    match (epochs.len(), members.len()) {
-        (0, _) => Ending::Ok.to_string(),
-        (diverged, all) if diverged == all => format!("diverged @ epoch {}", listed.join(", ")),
-        (diverged, all) => format!("{diverged} of {all} diverged @ epoch {}", listed.join(", ")),
+        method: row.map(|row| row.protocol.clone()).unwrap_or_default(),
+        samples: row.map_or(0, |row| row.samples),
     }
 }

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{SummaryColumn, SummaryRow, metrics};
+use super::{SummaryColumn, SummaryRow};
 use crate::metric::MetricRow;
 use crate::report::runs::Run;
 
@@ -21,37 +21,34 @@ pub struct Way {
 
 /// The ways in which metrics were measured, of those that were measured in several.
 pub fn ways(runs: &[Run]) -> Vec<Way> {
-    let mut all = Vec::new();
-    for metric in metrics(runs) {
-        let mut protocols: IndexMap<String, &MetricRow> = IndexMap::new();
-        for row in runs
-            .iter()
-            .flat_map(|run| &run.rows)
-            .filter(|row| row.metric == metric)
-        {
-            protocols
-                .entry(row.protocol_digest().short())
-                .or_insert(row);
-        }
-        if protocols.len() < 2 {
-            continue;
-        }
-        all.extend(protocols.into_iter().map(|(protocol, row)| {
-            let short = |d: Option<crate::hash::Digest>| d.map_or("none".to_owned(), |d| d.short());
-            Way {
-                metric: metric.clone(),
-                protocol,
-                said: format!(
-                    "{} samples, extractor {}, reference {}, {}",
-                    row.samples,
-                    short(row.extractor),
-                    short(row.reference),
-                    row.protocol
-                ),
-            }
-        }));
+    let mut known: IndexMap<&str, IndexMap<_, &MetricRow>> = IndexMap::new();
+    for row in runs.iter().flat_map(|run| &run.rows) {
+        let ways = known.entry(row.metric.as_str()).or_default();
+        let own = (
+            row.protocol.as_str(),
+            row.samples,
+            row.extractor,
+            row.reference,
+        );
+        ways.entry(own).or_insert(row);
     }
-    all
+    let several = known.into_values().filter(|ways| ways.len() > 1);
+    several.flat_map(IndexMap::into_values).map(way).collect()
+}
+
+fn way(row: &MetricRow) -> Way {
+    let short = |d: Option<crate::hash::Digest>| d.map_or("none".to_owned(), |d| d.short());
+    Way {
+        metric: row.metric.clone(),
+        protocol: row.protocol_digest().short(),
+        said: format!(
+            "{} samples, extractor {}, reference {}, {}",
+            row.samples,
+            short(row.extractor),
+            short(row.reference),
+            row.protocol
+        ),
+    }
 }
 
 /// Marks the cells of every metric that was measured in several ways, and says what they are.

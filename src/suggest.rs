@@ -3,7 +3,7 @@
 /// The candidate nearest to `name`, when it is near enough to be meant.
 ///
 /// ```
-/// # use retake::spec::suggest::nearest;
+/// # use retake::suggest::nearest;
 /// assert_eq!(nearest("scald", ["raw", "scaled"]), Some("scaled"));
 /// assert_eq!(nearest("zebra", ["raw", "scaled"]), None);
 /// ```

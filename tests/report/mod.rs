@@ -1,21 +1,32 @@
 //! Tables, plots, grids and the report's text, from synthetic records.
 
+mod collapse;
+mod condition;
+mod contrast;
+mod grouped;
+mod inference;
+mod reported;
+mod show;
+
 use image::{Rgb, RgbImage};
 use indexmap::IndexMap;
 use retake::hash::Digest;
 use retake::metric::{Metric, MetricRow, Request};
-use retake::report::document::{Document, Figure, Files, Measured, Origin, Section, Setting};
+use retake::report::document::{
+    Document, Figure, Files, Measured, Origin, Section, Setting, Shared,
+};
 use retake::report::downsample::reduce;
 use retake::report::findings::findings;
 use retake::report::frame::long;
 use retake::report::grid::{contact_sheet, png, tile};
 use retake::report::history::History;
+use retake::report::markdown::Template;
 use retake::report::mermaid::{Vertex, flowchart};
 use retake::report::plot::{Chart, Line};
+use retake::report::quote::Quotes;
 use retake::report::runs::{Ending, Run};
-use retake::report::select::{filter, sort};
 use retake::report::summary::{Summary, summarise};
-use retake::report::table::{TableFormat, render};
+use retake::report::table::{self, TableFormat};
 use retake::report::{ReportError, markdown};
 use serde_json::{Value, json};
 
@@ -33,6 +44,7 @@ fn row(metric: Metric, epoch: u64, value: f64) -> MetricRow {
         reference: Some(Digest::of_bytes(b"reference")),
         protocol: metric.protocol().to_owned(),
         small: None,
+        scores: None,
     }
 }
 
@@ -45,6 +57,7 @@ fn run(stage: &str, axes: &[(&str, Value)], ending: Ending, rows: Vec<MetricRow>
             .collect::<IndexMap<_, _>>(),
         ending,
         rows,
+        settings: None,
     }
 }
 
@@ -163,9 +176,9 @@ fn values_of_different_protocols_are_never_ranked_nor_averaged() {
 
 #[test]
 fn the_long_table_has_a_row_for_each_node_metric_and_checkpoint() {
-    let table = long(&runs()).unwrap();
+    let table = long(&runs(), &[]).unwrap();
     assert_eq!(table.height(), 5 * 4 + 2);
-    let text = String::from_utf8(render(&table, TableFormat::Json).unwrap()).unwrap();
+    let text = String::from_utf8(table::render(&table, TableFormat::Json).unwrap()).unwrap();
     let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
     assert_eq!(rows[1]["loss"], "bce");
     assert_eq!(rows[1]["seed"], 0);
@@ -179,8 +192,8 @@ fn the_long_table_has_a_row_for_each_node_metric_and_checkpoint() {
 #[test]
 fn a_run_without_values_and_an_axis_named_like_a_column_still_have_their_place() {
     let axes = [("samples", json!(10)), ("epoch", json!("x"))];
-    let table = long(&[run("s", &axes, Ending::Ok, Vec::new())]).unwrap();
-    let text = String::from_utf8(render(&table, TableFormat::Csv).unwrap()).unwrap();
+    let table = long(&[run("s", &axes, Ending::Ok, Vec::new())], &[]).unwrap();
+    let text = String::from_utf8(table::render(&table, TableFormat::Csv).unwrap()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert!(
         lines[0].starts_with("stage,axis:samples,axis:epoch,metric,epoch,value"),
@@ -188,55 +201,18 @@ fn a_run_without_values_and_an_axis_named_like_a_column_still_have_their_place()
     );
     assert_eq!(lines[1], "s,10,x,,,,,,,,,ok");
     assert_eq!(
-        render(&long(&[]).unwrap(), TableFormat::Json).unwrap(),
+        table::render(&long(&[], &[]).unwrap(), TableFormat::Json).unwrap(),
         b"[]\n"
     );
-}
-
-#[test]
-fn tables_filter_and_sort() {
-    let table = || long(&runs()).unwrap();
-    let conditions = |list: &[&str]| list.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>();
-    let chosen = filter(
-        table(),
-        &conditions(&["loss=bce", "metric = fid-judge", "epoch>=2"]),
-    )
-    .unwrap();
-    assert_eq!(chosen.height(), 2);
-    let chosen = filter(
-        table(),
-        &conditions(&["metric=fid-judge", "seed!=0", "value<45"]),
-    )
-    .unwrap();
-    let sorted = sort(&chosen, &conditions(&["-value"])).unwrap();
-    let text = String::from_utf8(render(&sorted, TableFormat::Table).unwrap()).unwrap();
-    let values: Vec<&str> = text
-        .lines()
-        .skip(1)
-        .map(|line| line.split_whitespace().nth(5).unwrap())
-        .collect();
-    assert_eq!(values, ["42", "41"]);
-    assert!(matches!(
-        filter(table(), &conditions(&["lss=bce"])),
-        Err(ReportError::Column { .. })
-    ));
-    assert!(matches!(
-        filter(table(), &conditions(&["loss"])),
-        Err(ReportError::Condition(_))
-    ));
-    assert!(matches!(
-        sort(&table(), &conditions(&["-nope"])),
-        Err(ReportError::Column { .. })
-    ));
 }
 
 #[test]
 fn parquet_holds_the_same_cells_as_json() {
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::RowAccessor;
-    let table = long(&runs()).unwrap();
-    let bytes = render(&table, TableFormat::Parquet).unwrap();
-    assert_eq!(bytes, render(&table, TableFormat::Parquet).unwrap());
+    let table = long(&runs(), &[]).unwrap();
+    let bytes = table::render(&table, TableFormat::Parquet).unwrap();
+    assert_eq!(bytes, table::render(&table, TableFormat::Parquet).unwrap());
     let path = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(path.path(), &bytes).unwrap();
     let reader = SerializedFileReader::new(path.reopen().unwrap()).unwrap();
@@ -254,14 +230,14 @@ fn parquet_holds_the_same_cells_as_json() {
 #[test]
 fn markdown_tables_survive_hostile_names() {
     let axes = [("a|b", json!("x|y*z\nw"))];
-    let table = long(&[run(
+    let runs = [run(
         "s",
         &axes,
         Ending::Ok,
         vec![row(Metric::Accuracy, 1, 0.5)],
-    )])
-    .unwrap();
-    let text = String::from_utf8(render(&table, TableFormat::Md).unwrap()).unwrap();
+    )];
+    let table = long(&runs, &[]).unwrap();
+    let text = String::from_utf8(table::render(&table, TableFormat::Md).unwrap()).unwrap();
     let bars = |line: &str| line.replace("\\|", "").matches('|').count();
     let counts: Vec<usize> = text.lines().map(bars).collect();
     assert_eq!(counts.len(), 3, "{text}");
@@ -277,14 +253,16 @@ fn downsampling_keeps_the_extremes_and_breaks_at_gaps() {
         point.1 = f64::NAN;
     }
     let reduced = reduce(&points, 100);
-    let extremes: Vec<f64> = reduced.extremes.iter().flatten().map(|p| p.1).collect();
-    assert!(extremes.contains(&50.0) && extremes.contains(&-50.0));
+    let highest = reduced.envelopes.iter().flat_map(|e| &e.highest);
+    assert!(highest.clone().any(|point| *point == (1234.0, 50.0)));
+    let lowest = reduced.envelopes.iter().flat_map(|e| &e.lowest);
+    assert!(lowest.clone().any(|point| *point == (7777.0, -50.0)));
     assert_eq!(reduced.mean.len(), 2);
     assert_eq!(reduced.mean.iter().map(Vec::len).sum::<usize>(), 95);
 
     let short = reduce(&[(1.0, 2.0), (2.0, 3.0)], 100);
     assert_eq!(short.mean, [vec![(1.0, 2.0), (2.0, 3.0)]]);
-    assert!(short.extremes.is_empty());
+    assert!(short.envelopes.is_empty());
     assert_eq!(
         reduce(&[], 100),
         retake::report::downsample::Reduced::default()
@@ -297,16 +275,13 @@ fn chart(lines: Vec<Line>) -> Chart {
         x_label: "step".to_owned(),
         y_label: "value".to_owned(),
         lines,
-        levels: Vec::new(),
+        ..Chart::default()
     }
 }
 
 fn line(name: &str, values: &[f64]) -> Line {
     let points = values.iter().enumerate().map(|(i, y)| ((i + 1) as f64, *y));
-    Line {
-        name: name.to_owned(),
-        points: points.collect(),
-    }
+    Line::new(name, points.collect())
 }
 
 #[test]
@@ -426,10 +401,7 @@ fn document() -> (Document, Files) {
     let lines = runs.iter().map(|run| {
         let fid = run.rows.iter().filter(|row| row.metric == "fid-judge");
         let points = fid.filter_map(|row| Some((row.epoch? as f64, row.value)));
-        Line {
-            name: run.name_without(&[]),
-            points: points.collect(),
-        }
+        Line::new(run.name_without(&[]), points.collect())
     });
     let by_epoch = Chart {
         title: "fid-judge by epoch".to_owned(),
@@ -437,6 +409,7 @@ fn document() -> (Document, Files) {
         y_label: "fid-judge ↓".to_owned(),
         lines: lines.collect(),
         levels: vec![("real images".to_owned(), 12.5)],
+        ..Chart::default()
     };
     let noise = |i: u32, k: f64| (f64::from(i * 7919 % 101) / 101.0 - 0.5) * k;
     let loss_d: Vec<f64> = (0..3000)
@@ -450,7 +423,8 @@ fn document() -> (Document, Files) {
         x_label: "step".to_owned(),
         y_label: "loss".to_owned(),
         lines: vec![line("loss_d", &loss_d), line("loss_g", &loss_g)],
-        levels: Vec::new(),
+        noisy: true,
+        ..Chart::default()
     };
     let tiles: Vec<RgbImage> = (0..24)
         .map(|i| plain(32, [i * 10, 255 - i * 10, 128]))
@@ -468,10 +442,12 @@ fn document() -> (Document, Files) {
         title: "Shapes".to_owned(),
         pipeline: "quickstart".to_owned(),
         findings: findings(&summary),
-        comparison: None,
         summary: Some(summary),
         figures: vec![figure],
-        shared: vec![setting("lr", "0.0002")],
+        settings: vec![Shared {
+            stage: "gan".to_owned(),
+            settings: vec![setting("lr", "0.0002")],
+        }],
         sections: vec![Section {
             name: "gan[loss=bce,seed=0]".to_owned(),
             description: Some("A conditional DCGAN.".to_owned()),
@@ -488,8 +464,8 @@ fn document() -> (Document, Files) {
             }],
             curves,
             grids: vec![grid],
+            ..Section::default()
         }],
-        extras: Vec::new(),
         graph: "flowchart LR\n  n0[\"raw\"]\n".to_owned(),
         provenance: retake::report::document::Provenance {
             pipeline_digest: "0123456789ab".to_owned(),
@@ -504,14 +480,19 @@ fn document() -> (Document, Files) {
                 description: None,
             }],
         },
+        ..Document::default()
     };
     (document, files)
+}
+
+fn render(template: Template<'_>, document: &Document) -> Result<String, ReportError> {
+    markdown::render(template, document, &Quotes::default())
 }
 
 #[test]
 fn a_report_holds_table_findings_figures_graph_and_provenance() {
     let (document, files) = document();
-    let text = markdown::render(None, &document).unwrap();
+    let text = render(markdown::TEMPLATE, &document).unwrap();
     for file in files.0.keys() {
         assert!(text.contains(&format!("]({file})")), "{file} is not shown");
     }
@@ -534,21 +515,25 @@ fn images_in(text: &str) -> Vec<String> {
 #[test]
 fn a_template_of_the_users_gets_the_same_data_and_its_faults_are_named() {
     let (document, _) = document();
-    let own =
+    let own = |text| Template {
+        name: "own.md.j2",
+        text,
+    };
+    let text =
         "{{ title }}: {{ summary.rows | length }} groups, {{ sections[0].settings[0].value }}\n";
     assert_eq!(
-        markdown::render(Some(own), &document).unwrap(),
+        render(own(text), &document).unwrap(),
         "Shapes: 2 groups, bce\n"
     );
-    let fault = markdown::render(Some("x\n{{ titel }}\n"), &document)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        fault.contains("undefined") && fault.contains('2'),
-        "{fault}"
+    let fault = |text| render(own(text), &document).unwrap_err().to_string();
+    assert_eq!(
+        fault("x\n{{ title.a.b }}\n"),
+        "own.md.j2, line 2: undefined value (a name that is not there)\n  2 | {{ title.a.b }}"
     );
-    let fault = markdown::render(Some("{% if %}"), &document)
-        .unwrap_err()
-        .to_string();
-    assert!(fault.starts_with("template: "), "{fault}");
+    assert!(fault("{% if %}").starts_with("own.md.j2, line 1: "));
+    let fault = markdown::check(own("{{ title }}\n{{ sumary.rows }}\n")).unwrap_err();
+    assert_eq!(
+        fault.to_string(),
+        "own.md.j2, line 2: there is no `sumary` in a report; did you mean `summary`?\n  2 | {{ sumary.rows }}"
+    );
 }
