@@ -469,6 +469,10 @@ fn settings_have_one_spelling() {
         json!({"metrics": ["fid-judge"], "checkpoints": "last", "samples": 1000}),
         "what is new is not in the keys of settings without it"
     );
+    assert_eq!(
+        settings(json!({"metrics": ["d-accuracy"]})),
+        settings(json!({"metrics": ["d-accuracy"], "score_bins": 40}))
+    );
 }
 
 /// The grid's pixels.
@@ -493,7 +497,11 @@ fn sample_k_is_the_same_image_however_many_are_drawn() {
     let mut bench = bench(2, Status::Ok);
     let data = bench.inputs["reference"].clone();
     bench.inputs.insert("data".to_owned(), data);
-    let few = grid(&bench, &sample(json!({"images": 5, "columns": 5}))).unwrap();
+    let few = grid(
+        &bench,
+        &sample(json!({"images": 5, "columns": 5, "labels": false})),
+    )
+    .unwrap();
     let many = grid(&bench, &sample(json!({"images": 100, "columns": 5}))).unwrap();
     assert_eq!(few.dimensions(), (5 * 34 + 2, 34 + 2));
     for column in 0..5 {
@@ -513,7 +521,8 @@ fn conditional_grids_need_prompts_and_each_gives_a_column_a_class() {
     let bench = bench(1, Status::Ok);
     let refused = grid(&bench, &sample(json!({}))).unwrap_err().to_string();
     assert!(refused.contains("`classes: each`"), "{refused}");
-    let each = grid(&bench, &sample(json!({"classes": "each", "images": 6}))).unwrap();
+    let config = json!({"classes": "each", "images": 6, "labels": false});
+    let each = grid(&bench, &sample(config)).unwrap();
     assert_eq!(each.dimensions(), (3 * 34 + 2, 2 * 34 + 2));
 }
 
@@ -523,7 +532,7 @@ fn data_alone_gives_its_own_images_and_a_grid_is_recalled() {
     let data = bench.inputs.remove("reference").unwrap();
     let pack = Pack::open(data.nodes[0].path()).unwrap();
     bench.inputs = BTreeMap::from([("data".to_owned(), data)]);
-    let config = sample(json!({"images": 4}));
+    let config = sample(json!({"images": 4, "labels": false}));
     assert!(config.recall(&bench.ctx(7), &bench.memo).unwrap().is_none());
     let real = grid(&bench, &config).unwrap();
     assert_eq!(real.dimensions(), (4 * 34 + 2, 36));

@@ -224,15 +224,15 @@ fn an_animation_of_checkpoints_draws_only_what_a_longer_run_adds() {
     let config = sample(json!({"mode": "checkpoints", "classes": "each", "images": 6, "fps": 4}));
     assert!(config.recall(&bench.ctx(7), &bench.memo).unwrap().is_none());
     let outcome = config.run(&bench.ctx(7)).unwrap();
-    // Two grids and the animation.
-    assert_eq!(bench.memo.len(), 3);
+    // Two grids, the animation and the sheet.
+    assert_eq!(bench.memo.len(), 4);
     let first = frames(&bytes(&bench, &outcome, "animation"));
     assert_eq!((first.len(), first[0].1), (2, 25));
     assert_ne!(first[0].0, first[1].0);
     let last = grid(&bench, &sample(json!({"classes": "each", "images": 6}))).unwrap();
     let shown = image::load_from_memory(&bytes(&bench, &outcome, "images")).unwrap();
     assert_eq!(shown.to_rgb8(), last);
-    assert_eq!(bench.memo.len(), 3, "a frame is the grid of its checkpoint");
+    assert_eq!(bench.memo.len(), 4, "a frame is the grid of its checkpoint");
     let again = config.recall(&bench.ctx(7), &bench.memo).unwrap().unwrap();
     assert_eq!(
         bytes(&bench, &again, "animation"),
@@ -245,7 +245,7 @@ fn an_animation_of_checkpoints_draws_only_what_a_longer_run_adds() {
     longer.nodes[0].paths.insert("model".to_owned(), third);
     assert!(config.recall(&bench.ctx(7), &bench.memo).unwrap().is_none());
     let outcome = config.run(&bench.ctx(7)).unwrap();
-    assert_eq!(bench.memo.len(), 5);
+    assert_eq!(bench.memo.len(), 7);
     assert_eq!(frames(&bytes(&bench, &outcome, "animation")).len(), 3);
 
     let some = sample(
@@ -253,7 +253,7 @@ fn an_animation_of_checkpoints_draws_only_what_a_longer_run_adds() {
     );
     let outcome = some.run(&bench.ctx(7)).unwrap();
     assert_eq!(frames(&bytes(&bench, &outcome, "animation")).len(), 2);
-    assert_eq!(bench.memo.len(), 6);
+    assert_eq!(bench.memo.len(), 9);
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn prompts_give_one_image_each_and_unknown_classes_are_named() {
     std::fs::write(&file, r#"[["a"], ["b", "c"], ["b"], "c", []]"#).unwrap();
     let outputs: [(&str, Format, &Path); 1] = [("file", Format::File, &file)];
     bench.add("prompts", name("", &[]), Status::Ok, &outputs);
-    let prompted = grid(&bench, &sample(json!({"columns": 5}))).unwrap();
+    let prompted = grid(&bench, &sample(json!({"columns": 5, "labels": false}))).unwrap();
     assert_eq!(prompted.dimensions(), (5 * 34 + 2, 34 + 2));
     let one = |k: u32, classes: Value| {
         let config = sample(json!({"columns": 5, "images": 5, "condition": classes}));

@@ -6,11 +6,12 @@
 use std::fmt::Write;
 
 use super::mermaid::Vertex;
+use super::plot::canvas::{Canvas, fit};
 
 /// Geometry of the drawing, in pixels.
-const BOX: (usize, usize) = (150, 44);
-const GAP: (usize, usize) = (56, 22);
-const MARGIN: usize = 16;
+const BOX: (f64, f64) = (150.0, 44.0);
+const GAP: (f64, f64) = (56.0, 22.0);
+const MARGIN: f64 = 16.0;
 
 /// Graphviz text.
 pub fn dot(vertices: &[Vertex]) -> String {
@@ -37,55 +38,54 @@ pub fn dot(vertices: &[Vertex]) -> String {
     text + "}\n"
 }
 
-/// A drawing, readable on light and on dark pages.
+/// A drawing in the colours of the charts, readable on light and on dark pages.
 pub fn svg(vertices: &[Vertex]) -> String {
     let places = places(vertices);
     let columns = places.iter().map(|place| place.0 + 1).max().unwrap_or(0);
     let rows = places.iter().map(|place| place.1 + 1).max().unwrap_or(0);
     let corner = |(column, row): (usize, usize)| {
         (
-            MARGIN + column * (BOX.0 + GAP.0),
-            MARGIN + row * (BOX.1 + GAP.1),
+            MARGIN + column as f64 * (BOX.0 + GAP.0),
+            MARGIN + row as f64 * (BOX.1 + GAP.1),
         )
     };
     let (right, bottom) = corner((columns, rows));
     let (width, height) = (
-        right.saturating_sub(GAP.0) + MARGIN,
-        bottom.saturating_sub(GAP.1) + MARGIN,
+        (right - GAP.0).max(0.0) + MARGIN,
+        (bottom - GAP.1).max(0.0) + MARGIN,
     );
-    let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\">\n"
-    );
+    let mut canvas = Canvas::new(width, height, "The stages and what they read", "", 0);
     for (vertex, place) in vertices.iter().zip(&places) {
         let (x, y) = corner(*place);
-        for source in vertices
-            .iter()
-            .zip(&places)
-            .filter(|(v, _)| vertex.reads.contains(&v.stage))
-        {
-            let (from_x, from_y) = corner(*source.1);
-            let (x1, y1, x2, y2) = (from_x + BOX.0, from_y + BOX.1 / 2, x, y + BOX.1 / 2);
-            let middle = usize::midpoint(x1, x2);
-            let _ = writeln!(
-                text,
-                "<path d=\"M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}\" fill=\"none\" stroke=\"#808890\" stroke-width=\"1.5\"/>"
+        let sources = vertices.iter().zip(&places);
+        for (_, source) in sources.filter(|(source, _)| vertex.reads.contains(&source.stage)) {
+            let (from_x, from_y) = corner(*source);
+            canvas.curve(
+                "axis",
+                (from_x + BOX.0, from_y + BOX.1 / 2.0),
+                (x, y + BOX.1 / 2.0),
             );
         }
     }
+    let room = BOX.0 - 12.0;
     for (vertex, place) in vertices.iter().zip(&places) {
         let (x, y) = corner(*place);
-        let (middle, first, second) = (x + BOX.0 / 2, y + 19, y + 34);
-        let (stage, caption) = (escape(&vertex.stage), escape(&caption(vertex)));
-        let (w, h) = BOX;
-        let _ = writeln!(
-            text,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" rx=\"6\" fill=\"#eef3f8\" stroke=\"#5b7c99\"/>\n\
-             <text x=\"{middle}\" y=\"{first}\" text-anchor=\"middle\" font-size=\"13\" font-weight=\"600\" fill=\"#1b2733\">{stage}</text>\n\
-             <text x=\"{middle}\" y=\"{second}\" text-anchor=\"middle\" font-size=\"11\" fill=\"#45586a\">{caption}</text>"
+        let middle = x + BOX.0 / 2.0;
+        let (stage, caption) = (
+            fit(&vertex.stage, 13.0, room),
+            fit(&caption(vertex), 11.0, room),
         );
+        canvas.boxed("box", (x, y), BOX);
+        canvas.text(
+            "",
+            (middle, y + 19.0),
+            "middle",
+            " font-weight=\"600\"",
+            &stage,
+        );
+        canvas.text("soft small", (middle, y + 34.0), "middle", "", &caption);
     }
-    text + "</svg>\n"
+    canvas.finish()
 }
 
 /// `train`, or `train · 6 × loss, seed`.
@@ -123,10 +123,4 @@ fn places(vertices: &[Vertex]) -> Vec<(usize, usize)> {
     (0..vertices.len())
         .map(|index| (columns[index], row(index)))
         .collect()
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }

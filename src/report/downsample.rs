@@ -8,58 +8,56 @@ pub type Point = (f64, f64);
 pub struct Reduced {
     /// the mean of each bucket, in unbroken stretches
     pub mean: Vec<Vec<Point>>,
-    /// the lowest and the highest point of each bucket, in order of x, in unbroken stretches; empty when
-    /// every point is its own bucket
-    pub extremes: Vec<Vec<Point>>,
+    /// the extremes of each bucket of the same stretches; none when every point is its own bucket
+    pub envelopes: Vec<Envelope>,
+}
+
+/// The edges of what a stretch of a series varies between.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Envelope {
+    /// the lowest point of each bucket
+    pub lowest: Vec<Point>,
+    /// the highest point of each bucket
+    pub highest: Vec<Point>,
 }
 
 /// Reduces `points` to at most `buckets` buckets. A bucket without a finite point breaks the line.
 pub fn reduce(points: &[Point], buckets: usize) -> Reduced {
     let size = points.len().div_ceil(buckets.max(1)).max(1);
     let mut reduced = Reduced::default();
-    let (mut mean, mut extremes) = (Vec::new(), Vec::new());
+    let (mut mean, mut envelope) = (Vec::new(), Envelope::default());
+    let mut finish = |mean: &mut Vec<Point>, envelope: &mut Envelope| {
+        if !mean.is_empty() {
+            reduced.mean.push(std::mem::take(mean));
+            if size > 1 {
+                reduced.envelopes.push(std::mem::take(envelope));
+            }
+        }
+    };
     for bucket in points.chunks(size) {
-        let finite: Vec<Point> = bucket
-            .iter()
-            .copied()
-            .filter(|(x, y)| x.is_finite() && y.is_finite())
-            .collect();
-        if finite.is_empty() {
-            push(&mut reduced.mean, &mut mean);
-            push(&mut reduced.extremes, &mut extremes);
+        let finite = || {
+            bucket
+                .iter()
+                .copied()
+                .filter(|(x, y)| x.is_finite() && y.is_finite())
+        };
+        let n = finite().count() as f64;
+        let Some(first) = finite().next() else {
+            finish(&mut mean, &mut envelope);
             continue;
-        }
-        let n = finite.len() as f64;
-        let sum = |pick: fn(&Point) -> f64| finite.iter().map(pick).sum::<f64>();
-        mean.push((sum(|p| p.0) / n, sum(|p| p.1) / n));
+        };
+        // Divided first: the sum of huge values is no number.
+        mean.push((
+            finite().map(|(x, _)| x / n).sum(),
+            finite().map(|(_, y)| y / n).sum(),
+        ));
         if size > 1 {
-            extremes.extend(lowest_and_highest(&finite));
+            let lower = |a: Point, b: Point| if b.1 < a.1 { b } else { a };
+            let higher = |a: Point, b: Point| if b.1 > a.1 { b } else { a };
+            envelope.lowest.push(finite().fold(first, lower));
+            envelope.highest.push(finite().fold(first, higher));
         }
     }
-    push(&mut reduced.mean, &mut mean);
-    push(&mut reduced.extremes, &mut extremes);
+    finish(&mut mean, &mut envelope);
     reduced
-}
-
-fn push(stretches: &mut Vec<Vec<Point>>, stretch: &mut Vec<Point>) {
-    if !stretch.is_empty() {
-        stretches.push(std::mem::take(stretch));
-    }
-}
-
-/// The indices' order is kept; one point when both are the same.
-fn lowest_and_highest(points: &[Point]) -> Vec<Point> {
-    let (mut low, mut high) = (0, 0);
-    for (index, (_, y)) in points.iter().enumerate() {
-        if *y < points[low].1 {
-            low = index;
-        }
-        if *y > points[high].1 {
-            high = index;
-        }
-    }
-    let mut picked = vec![low, high];
-    picked.sort_unstable();
-    picked.dedup();
-    picked.into_iter().map(|index| points[index]).collect()
 }

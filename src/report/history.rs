@@ -38,28 +38,27 @@ impl History {
         columns.flat_map(|(_, values)| values.iter().copied().flatten())
     }
 
-    /// The lines (step, value) of every measured column whose name holds `word`. Without a column `step` rows
-    /// are counted from 1.
+    /// The lines (step, value) of every measured column whose name holds `word`.
     pub fn lines(&self, word: &str) -> Vec<Line> {
-        let steps = self.columns.iter().find(|(name, _)| name == "step");
-        let x = |row: usize| {
+        let columns = self.columns.iter().filter(|(name, _)| name.contains(word));
+        columns
+            .filter_map(|(name, _)| Some(Line::new(name, self.column(name)?)))
+            .collect()
+    }
+
+    /// The points (step, value) of a column; none where nothing of it was measured. Without a column `step` rows are
+    /// counted from 1.
+    pub fn column(&self, name: &str) -> Option<Vec<Point>> {
+        let find = |name: &str| self.columns.iter().find(|(column, _)| column == name);
+        let steps = find("step");
+        let step = |row: usize| {
             let step = steps.and_then(|(_, steps)| steps[row]);
             step.unwrap_or((row + 1) as f64)
         };
-        self.columns
-            .iter()
-            .filter(|(name, _)| name.contains(word))
-            .map(|(name, values)| {
-                let measured = values.iter().enumerate();
-                let points: Vec<Point> = measured
-                    .filter_map(|(row, value)| Some((x(row), (*value)?)))
-                    .collect();
-                Line {
-                    name: name.clone(),
-                    points,
-                }
-            })
-            .filter(|line| !line.points.is_empty())
-            .collect()
+        let measured = find(name)?.1.iter().enumerate();
+        let points: Vec<Point> = measured
+            .filter_map(|(row, value)| Some((step(row), (*value)?)))
+            .collect();
+        (!points.is_empty()).then_some(points)
     }
 }

@@ -95,6 +95,9 @@ impl Kind for EvaluateConfig {
         if self.asks(Metric::Kid) {
             self.subset_size = Some(self.subset_size());
         }
+        if self.asks(Metric::DiscriminatorAccuracy) {
+            self.score_bins = Some(self.score_bins());
+        }
         let Some(extractor) = &mut self.extractor else {
             for request in &mut self.metrics {
                 request.judge = request.metric.takes_sides();
@@ -267,6 +270,9 @@ impl EvaluateConfig {
         }
         if request.metric == Metric::Kid {
             facts["subset_size"] = json!(self.subset_size());
+        }
+        if request.metric == Metric::DiscriminatorAccuracy {
+            facts["score_bins"] = json!(self.score_bins());
         }
         if let (Metric::Fid, Some(times)) = (request.metric, self.bootstrap) {
             facts["bootstrap"] = json!(times);

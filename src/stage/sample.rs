@@ -1,15 +1,19 @@
 //! `kind: sample`: images drawn by a model or taken from data, side by side or one after the other.
 //!
 //! The settings are in `config`; `draw` makes a grid, `interpolate` the way between samples, `reconstruct` what a VAE
-//! makes of images. Work is done in units of one checkpoint, each remembered by what it depends on: an animation over
-//! the checkpoints of a longer run draws the new ones and nothing else.
+//! makes of images, `neighbours` sets each beside the nearest real ones, `best_worst` picks by a judge, `series` puts the
+//! grids of several checkpoints together. Work is done in units of one checkpoint, each remembered by what it depends on:
+//! an animation over the checkpoints of a longer run draws the new ones and nothing else.
 
+mod best_epoch;
+mod best_worst;
 mod conditions;
 mod config;
 mod draw;
 mod interpolate;
 mod neighbours;
 mod reconstruct;
+mod series;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,9 +21,9 @@ use std::path::Path;
 use image::RgbImage;
 use serde_json::{Map, Value, json};
 
-pub use config::{Endpoints, Last, Mode, Prompts, SampleConfig, Space, Way, Which};
+pub use config::{Best, Endpoints, Last, Mode, Prompts, SampleConfig, Space, Way, Which};
 
-use super::checkpoint::{self, Checkpoint};
+use super::checkpoint::{self, Checkpoint, Checkpoints};
 use super::generate::failed;
 use super::{
     Artifact, DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Memo, NewPart, Outcome,
@@ -28,12 +32,15 @@ use super::{
 use crate::data::pack::Pack;
 use crate::hash::Digest;
 use crate::report::animation::gif;
-use crate::report::grid::png;
+use crate::report::grid::{Sheet as Grid, png};
+use series::Drawn;
 
 /// The name of the grid, as output and as part.
 const IMAGES: &str = "images";
 /// The name of the GIF, as output and as part.
 const ANIMATION: &str = "animation";
+/// The name of the sheet with a row a checkpoint, as output and as part.
+const SHEET: &str = "sheet";
 
 /// What the images come from.
 enum Target {
@@ -43,16 +50,46 @@ enum Target {
     Data,
 }
 
+impl Target {
+    fn epoch(&self) -> Option<u64> {
+        match self {
+            Self::Checkpoint(checkpoint) => checkpoint.epoch,
+            Self::Data => None,
+        }
+    }
+}
+
 /// What one unit of work gives.
 struct Sheet {
     images: RgbImage,
+    /// where the first row of a grid ends without words, and with them
+    first_row: Option<(u32, u32)>,
     /// frames of an animation of its own
     frames: Vec<RgbImage>,
 }
 
+impl From<RgbImage> for Sheet {
+    fn from(images: RgbImage) -> Self {
+        Self {
+            images,
+            first_row: None,
+            frames: Vec::new(),
+        }
+    }
+}
+
+impl From<Grid> for Sheet {
+    fn from(grid: Grid) -> Self {
+        Self {
+            first_row: Some(grid.first_row),
+            ..Self::from(grid.image)
+        }
+    }
+}
+
 impl Kind for SampleConfig {
     const NAME: &'static str = "sample";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn inputs(&self) -> Vec<InputSpec> {
         vec![
@@ -61,6 +98,7 @@ impl Kind for SampleConfig {
             InputSpec::optional("prompts", &[Format::File, Format::Json]),
             InputSpec::optional("judge", &[Format::Model, Format::File]),
             InputSpec::optional("weights", &[Format::File, Format::Model]),
+            InputSpec::optional("scores", &[Format::Json, Format::File]),
         ]
     }
 
@@ -68,6 +106,9 @@ impl Kind for SampleConfig {
         let mut outputs = vec![OutputSpec::new(IMAGES, Format::Image)];
         if self.animated() {
             outputs.push(OutputSpec::new(ANIMATION, Format::Image));
+        }
+        if self.mode == Mode::Checkpoints {
+            outputs.push(OutputSpec::new(SHEET, Format::Image));
         }
         outputs
     }
@@ -134,11 +175,14 @@ impl Kind for SampleConfig {
                 ctx.memo.put(&unit, self.part(&sheet)?)?;
             }
         }
+        let grids = self.grids(ctx, &targets, ctx.memo).ok_or_else(lost)?;
         if self.films() {
-            self.film(ctx, &targets)?;
+            series::film(ctx, &grids, self.rate())?;
         }
-        self.assemble(ctx, &targets, ctx.memo)
-            .ok_or_else(|| failed("images just stored cannot be read back"))
+        if self.mode == Mode::Checkpoints {
+            series::stack(ctx, &grids)?;
+        }
+        self.assemble(ctx, &targets, ctx.memo).ok_or_else(lost)
     }
 }
 
@@ -153,7 +197,15 @@ impl SampleConfig {
         let Some(node) = ctx.optional("model") else {
             return Ok(vec![Target::Data]);
         };
-        let found = checkpoint::behind(node, &self.checkpoints())?;
+        let wanted = match self.best_by() {
+            Some(metric) => match best_epoch::best_epoch(ctx, metric)? {
+                Some(epoch) => Checkpoints::Epochs(vec![epoch]),
+                // Nothing was measured of a model that diverged before its first checkpoint.
+                None => return Ok(Vec::new()),
+            },
+            None => self.checkpoints(),
+        };
+        let found = checkpoint::behind(node, &wanted)?;
         Ok(found.into_iter().map(Target::Checkpoint).collect())
     }
 
@@ -188,6 +240,9 @@ impl SampleConfig {
         if !self.average {
             say("average", json!(false));
         }
+        if !self.labels {
+            say("labels", json!(false));
+        }
         match self.mode {
             // A frame of an animation is the grid of that checkpoint, whichever is drawn first.
             Mode::Grid | Mode::Checkpoints => {}
@@ -201,6 +256,11 @@ impl SampleConfig {
                 say("weights", json!(digest("weights")));
                 say("extractor", json!(self.extractor));
                 say("protocol", json!(self.protocol));
+            }
+            Mode::BestWorst => {
+                say("mode", json!(self.mode));
+                say("show", json!(self.show()));
+                say("judge", json!(digest("judge")));
             }
             Mode::Interpolate => {
                 say("mode", json!(self.mode));
@@ -221,25 +281,24 @@ impl SampleConfig {
         data: Option<&Pack>,
         progress: &dyn Fn(u64, u64),
     ) -> Result<Sheet, StageError> {
-        let images = match (target, self.mode) {
-            (Target::Data, _) => draw::real(self, data)?,
-            (Target::Checkpoint(checkpoint), Mode::Grid | Mode::Checkpoints) => {
-                draw::grid(self, ctx, checkpoint, data, progress)?
-            }
-            (Target::Checkpoint(checkpoint), Mode::Reconstruct) => {
-                reconstruct::sheet(self, ctx, checkpoint, data, progress)?
-            }
-            (Target::Checkpoint(checkpoint), Mode::Neighbours) => {
-                neighbours::sheet(self, ctx, checkpoint, data, progress)?
-            }
-            (Target::Checkpoint(checkpoint), Mode::Interpolate) => {
-                return interpolate::sheet(self, ctx, checkpoint, data, progress);
-            }
+        let Target::Checkpoint(checkpoint) = target else {
+            return draw::real(self, data).map(Sheet::from);
         };
-        Ok(Sheet {
-            images,
-            frames: Vec::new(),
-        })
+        match self.mode {
+            Mode::Grid | Mode::Checkpoints => {
+                draw::grid(self, ctx, checkpoint, data, progress).map(Sheet::from)
+            }
+            Mode::Reconstruct => {
+                reconstruct::sheet(self, ctx, checkpoint, data, progress).map(Sheet::from)
+            }
+            Mode::Neighbours => {
+                neighbours::sheet(self, ctx, checkpoint, data, progress).map(Sheet::from)
+            }
+            Mode::BestWorst => {
+                best_worst::sheet(self, ctx, checkpoint, data, progress).map(Sheet::from)
+            }
+            Mode::Interpolate => interpolate::sheet(self, ctx, checkpoint, data, progress),
+        }
     }
 
     fn part(&self, sheet: &Sheet) -> Result<NewPart, StageError> {
@@ -250,46 +309,12 @@ impl SampleConfig {
             let bytes = gif(&sheet.frames, self.rate()).map_err(failed)?;
             objects.insert(ANIMATION.to_owned(), image(bytes));
         }
+        let row = sheet.first_row;
+        let row = row.map(|(tiles, words)| ("first_row".to_owned(), json!([tiles, words])));
         Ok(NewPart {
-            values: Map::new(),
+            values: row.into_iter().collect(),
             objects,
         })
-    }
-
-    /// Names the animation made of the images of several targets.
-    fn film_unit(&self, frames: &[Artifact]) -> Digest {
-        let frames: Vec<Digest> = frames.iter().map(|frame| frame.digest).collect();
-        Digest::of_value(&json!({
-            "unit": "animation of images",
-            "version": 1,
-            "frames": frames,
-            "fps": self.rate(),
-        }))
-    }
-
-    /// Makes the animation of the images of all targets, which are stored, unless there is one.
-    fn film(&self, ctx: &StageCtx<'_>, targets: &[Target]) -> Result<(), StageError> {
-        let lost = || failed("images just stored cannot be read back");
-        let artifacts = self
-            .drawn(ctx, targets, ctx.memo, IMAGES)
-            .ok_or_else(lost)?;
-        let unit = self.film_unit(&artifacts);
-        if ctx.memo.get(&unit, &[]).is_some() {
-            return Ok(());
-        }
-        let frames = artifacts.iter().map(|artifact| {
-            let path = ctx.memo.path(artifact)?;
-            let bytes = std::fs::read(&path).map_err(|error| StageError::io(&path, error))?;
-            Ok(image::load_from_memory(&bytes).map_err(failed)?.to_rgb8())
-        });
-        let frames = frames.collect::<Result<Vec<RgbImage>, StageError>>()?;
-        let bytes = gif(&frames, self.rate()).map_err(failed)?;
-        let object = (Product::Bytes(bytes), Format::Image);
-        let part = NewPart {
-            values: Map::new(),
-            objects: BTreeMap::from([(ANIMATION.to_owned(), object)]),
-        };
-        ctx.memo.put(&unit, part).map(|_| ())
     }
 
     /// The object `name` of every target, if all are stored.
@@ -304,24 +329,47 @@ impl SampleConfig {
         targets.iter().map(one).collect()
     }
 
+    /// The grid of every target, if all are stored.
+    fn grids(&self, ctx: &StageCtx<'_>, targets: &[Target], memo: &dyn Memo) -> Option<Vec<Drawn>> {
+        let one = |target: &Target| {
+            let mut part = memo.get(&self.unit(ctx, target), &[])?;
+            let rows = part.values.get("first_row").and_then(Value::as_array);
+            let pixels = |at: usize| rows?.get(at)?.as_u64().map(|pixels| pixels as u32);
+            Some(Drawn {
+                first_row: pixels(0).zip(pixels(1)),
+                artifact: part.objects.remove(IMAGES)?,
+                epoch: target.epoch(),
+            })
+        };
+        targets.iter().map(one).collect()
+    }
+
     /// The outputs, if everything they are made of is stored.
     fn assemble(&self, ctx: &StageCtx<'_>, targets: &[Target], memo: &dyn Memo) -> Option<Outcome> {
-        let images = self.drawn(ctx, targets, memo, IMAGES)?;
+        let images = self.grids(ctx, targets, memo)?;
         let mut outputs = BTreeMap::new();
         let mut give = |name: &str, artifact| {
             outputs.insert(name.to_owned(), Product::Stored(artifact));
         };
         if self.films() {
-            let film = memo.get(&self.film_unit(&images), &[])?;
+            let film = memo.get(&series::film_unit(&images, self.rate()), &[])?;
             give(ANIMATION, film.objects.get(ANIMATION)?.clone());
         } else if self.animated() {
             let mut animations = self.drawn(ctx, targets, memo, ANIMATION)?;
             give(ANIMATION, animations.pop()?);
         }
-        give(IMAGES, images.into_iter().next_back()?);
+        if self.mode == Mode::Checkpoints {
+            let sheet = memo.get(&series::stack_unit(&images), &[])?;
+            give(SHEET, sheet.objects.get(SHEET)?.clone());
+        }
+        give(IMAGES, images.into_iter().next_back()?.artifact);
         Some(Outcome {
             outputs,
             ..Outcome::default()
         })
     }
+}
+
+fn lost() -> StageError {
+    failed("images just stored cannot be read back")
 }

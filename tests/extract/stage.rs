@@ -174,8 +174,8 @@ fn the_nearest_neighbour_of_a_copied_image_is_the_original() {
     );
     let file = format!("file:{}", bench.folder.path().join("eye.yaml").display());
     for with in [
-        json!({"mode": "neighbours", "images": 5, "neighbours": 3}),
-        json!({"mode": "neighbours", "images": 5, "neighbours": 3, "extractor": file}),
+        json!({"mode": "neighbours", "images": 5, "neighbours": 3, "labels": false}),
+        json!({"mode": "neighbours", "images": 5, "neighbours": 3, "labels": false, "extractor": file}),
     ] {
         let mut config = sample(with);
         config.resolve(Path::new("")).unwrap();
@@ -233,6 +233,29 @@ fn a_discriminators_accuracy_is_the_mean_of_what_it_makes_of_real_and_of_generat
         .forward(&inputs, Mode::Eval)
         .unwrap();
     let logits: Vec<f32> = logits.tensor().flatten_all().unwrap().to_vec1().unwrap();
+    let scores = row.scores.expect("a histogram of its scores");
+    assert_eq!((scores.real.len(), scores.generated.len()), (40, 40));
+    assert_eq!(scores.real.iter().sum::<u64>(), 100);
+    assert_eq!(scores.generated.iter().sum::<u64>(), 100);
+    for logit in &logits {
+        assert!((scores.low - 1e-5..=scores.high + 1e-5).contains(&f64::from(*logit)));
+    }
+    // The mean of a histogram is that of its values but for half a bar.
+    let width = (scores.high - scores.low) / 40.0;
+    let bars = (0..).zip(&scores.real);
+    let centre = |bar: u32| scores.low + (f64::from(bar) + 0.5) * width;
+    let mean = bars
+        .map(|(bar, count)| centre(bar) * *count as f64)
+        .sum::<f64>()
+        / 100.0;
+    let true_mean = logits.iter().map(|logit| f64::from(*logit)).sum::<f64>() / 100.0;
+    assert!(
+        (mean - true_mean).abs() <= width / 2.0,
+        "{mean} and {true_mean}"
+    );
+    let again = config.recall(&bench.ctx(7), &bench.memo).unwrap().unwrap();
+    assert_eq!(rows(&again).rows[0].scores.as_ref(), Some(&scores));
+
     let real = logits.iter().filter(|logit| **logit > 0.0).count() as f64;
     assert!(real > 0.0 && real < 100.0);
     let generated = 200.0 * row.value - real;

@@ -13,6 +13,7 @@ fn row(metric: Metric, epoch: u64, value: f64) -> MetricRow {
         reference: None,
         protocol: metric.protocol().to_owned(),
         small: None,
+        scores: None,
     }
 }
 

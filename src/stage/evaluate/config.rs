@@ -53,6 +53,9 @@ pub struct EvaluateConfig {
     /// `fid-high`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<u64>,
+    /// `d-accuracy`: bars of the histogram of the discriminator's scores, 2 to 200; 40 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_bins: Option<u64>,
 }
 
 /// More draws than this are a slip.
@@ -60,6 +63,10 @@ const MOST_DRAWS: u64 = 1000;
 
 /// Images in a subset of `kid`, as in torch-fidelity.
 const SUBSET_SIZE: u64 = 1000;
+
+/// Bars of a histogram of scores.
+const SCORE_BINS: u64 = 40;
+const MOST_BINS: std::ops::RangeInclusive<u64> = 2..=200;
 
 /// How often images may be drawn anew for an interval.
 const RESAMPLES: std::ops::RangeInclusive<u64> = 10..=1000;
@@ -95,7 +102,13 @@ impl EvaluateConfig {
         Choices {
             subset_size: self.subset_size(),
             bootstrap: self.bootstrap,
+            score_bins: self.score_bins(),
         }
+    }
+
+    /// Bars of a histogram of scores.
+    pub(in crate::stage) fn score_bins(&self) -> u64 {
+        self.score_bins.unwrap_or(SCORE_BINS)
     }
 
     /// Whether `metric` is among the wanted.
@@ -177,6 +190,15 @@ impl EvaluateConfig {
             }
         } else if self.subset_size.is_some() {
             faults.push(Fault::at("subset_size", "only `kid` has subsets"));
+        }
+        if self.score_bins.is_some() && !self.asks(Metric::DiscriminatorAccuracy) {
+            faults.push(Fault::at(
+                "score_bins",
+                "only `d-accuracy` has a histogram of scores",
+            ));
+        } else if !MOST_BINS.contains(&self.score_bins()) {
+            let message = format!("{} bars: the range is 2 to 200", self.score_bins());
+            faults.push(Fault::at("score_bins", message));
         }
         if self.bootstrap.is_some() && self.draws > 1 {
             let message = "an interval is of one draw, and there are several";

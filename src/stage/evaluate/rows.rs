@@ -26,7 +26,7 @@ pub struct About {
 
 impl About {
     /// The rows for the values of one draw each. Of several draws the mean under the metric's name, then the sample
-    /// standard deviation and the best; of one draw what was measured besides the value.
+    /// standard deviation and the best, and the scores of the first; of one draw what was measured besides the value.
     pub fn rows(&self, draws: &[Measured]) -> Vec<MetricRow> {
         let direction = self.metric.direction();
         let [first, _, ..] = draws else {
@@ -52,6 +52,7 @@ impl About {
         let mut rows = vec![
             MetricRow {
                 small: first.small,
+                scores: first.scores.clone(),
                 ..row("", mean, direction, "mean")
             },
             row("-sd", deviation, Direction::Neither, "standard deviation"),
@@ -66,6 +67,7 @@ impl About {
         let (direction, samples) = (self.metric.direction(), measured.samples);
         let mut rows = vec![MetricRow {
             small: measured.small,
+            scores: measured.scores.clone(),
             ..self.row("", measured.value, direction, samples, "")
         }];
         if let Some((deviation, over)) = &measured.deviation {
@@ -98,6 +100,7 @@ impl About {
             reference: self.reference,
             protocol: self.protocol.clone() + note,
             small: None,
+            scores: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 
 use crate::data::image::Image;
 use crate::data::planes::to_planes;
+use crate::metric::scores::Scores;
 use crate::model::{Inputs, Mode, Network, SavedModel};
 use crate::stage::StageError;
 use crate::stage::generate::{BATCH, failed};
@@ -17,8 +18,15 @@ pub struct Discriminator {
     shape: (usize, usize, usize),
     classes: usize,
     device: Device,
-    right: [u64; 2],
-    seen: [u64; 2],
+    judged: Judged,
+}
+
+/// What a discriminator thinks of generated images (0) and of real ones (1).
+#[derive(Default)]
+pub struct Judged {
+    /// its scores: of an image one, or a map of them
+    scores: [Vec<f32>; 2],
+    images: [u64; 2],
 }
 
 impl Discriminator {
@@ -39,8 +47,7 @@ impl Discriminator {
             shape: (dims.channels, dims.height, dims.width),
             classes: dims.classes,
             device: device.clone(),
-            right: [0; 2],
-            seen: [0; 2],
+            judged: Judged::default(),
         })
     }
 
@@ -91,18 +98,39 @@ impl Discriminator {
             .narrow(0, 0, images.len())?
             .flatten_all()?
             .to_vec1()?;
-        let right = logits
-            .iter()
-            .filter(|logit| (**logit > 0.0) == real)
-            .count();
-        self.right[usize::from(real)] += right as u64;
-        self.seen[usize::from(real)] += logits.len() as u64;
+        self.judged.scores[usize::from(real)].extend(logits);
+        self.judged.images[usize::from(real)] += images.len() as u64;
         Ok(())
     }
 
+    /// What it thinks of all the images that it was shown.
+    pub fn judged(self) -> Judged {
+        self.judged
+    }
+}
+
+impl Judged {
     /// The mean of its accuracies on real and on generated images, in [0, 1].
     pub fn accuracy(&self) -> f64 {
-        let share = |side: usize| self.right[side] as f64 / self.seen[side].max(1) as f64;
-        f64::midpoint(share(0), share(1))
+        let share = |real: bool| {
+            let scores = &self.scores[usize::from(real)];
+            let right = scores
+                .iter()
+                .filter(|score| (**score > 0.0) == real)
+                .count();
+            right as f64 / scores.len().max(1) as f64
+        };
+        f64::midpoint(share(false), share(true))
+    }
+
+    /// How many generated images there were.
+    pub fn images(&self) -> u64 {
+        self.images[0]
+    }
+
+    /// Histograms of its scores in so many `parts`.
+    pub fn scores(&self, parts: usize) -> Option<Scores> {
+        let [generated, real] = &self.scores;
+        Scores::of(real, generated, parts)
     }
 }

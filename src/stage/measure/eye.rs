@@ -19,6 +19,8 @@ pub struct Eye {
     pub protocol: Option<Protocol>,
     /// the names of the classes of its scores, in order; none for an extractor
     pub class_names: Vec<String>,
+    /// whether it finds any number of classes in an image, each by itself, and not one
+    pub multi_label: bool,
 }
 
 impl Eye {
@@ -45,6 +47,7 @@ impl Eye {
             digest: node.artifact().digest,
             protocol: None,
             class_names: model.header.classes,
+            multi_label: model.header.multi_label,
         })
     }
 
@@ -61,6 +64,7 @@ impl Eye {
             digest,
             protocol: Some(protocol),
             class_names: Vec::new(),
+            multi_label: false,
         })
     }
 }

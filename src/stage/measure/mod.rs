@@ -271,7 +271,7 @@ impl<'a> Measurer<'a> {
             self.progress(place, first + n as u64, samples);
         }
         // It is asked for beside the extractor's metrics.
-        tallies[0].discriminator = discriminator.map(|known| (known.accuracy(), samples));
+        tallies[0].discriminator = discriminator.map(Discriminator::judged);
         Ok(tallies)
     }
 

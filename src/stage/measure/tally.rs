@@ -1,5 +1,6 @@
 //! What is gathered over a set of images.
 
+use super::discriminator::Judged;
 use crate::extract::Seen;
 use crate::metric::accuracy::TopK;
 use crate::metric::stats::Moments;
@@ -22,8 +23,8 @@ pub struct Tally {
     pub scores: Vec<f32>,
     /// 0 and 1 (N, L)
     pub labels: Vec<f32>,
-    /// the accuracy of the model's own discriminator, and on how many generated images
-    pub discriminator: Option<(f64, u64)>,
+    /// what the model's own discriminator thinks of them, and of real images
+    pub discriminator: Option<Judged>,
     /// how often the scores' best are the labels
     pub accuracy: TopK,
 }

@@ -14,6 +14,7 @@ use crate::metric::inception_score::{InceptionScore, Splits};
 use crate::metric::kid::{Kid, Subsets};
 use crate::metric::manifold::{Ball, Balls, Manifold};
 use crate::metric::nearest::Memorisation;
+use crate::metric::scores::Scores;
 use crate::metric::stats::Moments;
 use crate::metric::{Metric, MetricError, Needs};
 
@@ -27,6 +28,8 @@ pub struct Choices {
     pub subset_size: u64,
     /// resamples for an interval of `fid`
     pub bootstrap: Option<u64>,
+    /// bars of the histogram of scores of `d-accuracy`
+    pub score_bins: u64,
 }
 
 /// A value, and what was found with it.
@@ -42,6 +45,8 @@ pub struct Measured {
     pub interval: Option<(f64, f64)>,
     /// what the images being few does to it, where that is worth saying
     pub small: Option<SmallSample>,
+    /// the scores that the accuracy of a discriminator comes of
+    pub scores: Option<Scores>,
 }
 
 impl Measured {
@@ -52,6 +57,7 @@ impl Measured {
             deviation: None,
             interval: None,
             small: None,
+            scores: None,
         }
     }
 
@@ -74,6 +80,12 @@ impl Measured {
             say("features", small.features.into());
             say("bias", small.bias.map(|bias| bias.to_string()).into());
         }
+        if let Some(scores) = &self.scores {
+            say("lowest", scores.low.to_string().into());
+            say("highest", scores.high.to_string().into());
+            say("real", scores.real.clone().into());
+            say("generated", scores.generated.clone().into());
+        }
         values
     }
 
@@ -81,6 +93,14 @@ impl Measured {
     pub fn from_values(values: &Map<String, Value>) -> Option<Self> {
         let number = |name: &str| values.get(name)?.as_str()?.parse::<f64>().ok();
         let count = |name: &str| values.get(name)?.as_u64();
+        let counts = |name: &str| -> Option<Vec<u64>> {
+            values
+                .get(name)?
+                .as_array()?
+                .iter()
+                .map(Value::as_u64)
+                .collect()
+        };
         let over = values.get("over").and_then(Value::as_str);
         Some(Self {
             value: number("value")?,
@@ -93,6 +113,15 @@ impl Measured {
                     images,
                     features,
                     bias: number("bias"),
+                }),
+            scores: number("lowest")
+                .zip(number("highest"))
+                .zip(counts("real").zip(counts("generated")))
+                .map(|((low, high), (real, generated))| Scores {
+                    low,
+                    high,
+                    real,
+                    generated,
                 }),
         })
     }
@@ -176,8 +205,11 @@ impl<'a> Values<'a> {
             Metric::Coverage => self.open()?.coverage,
             Metric::Accuracy => tally.accuracy.value()?,
             Metric::DiscriminatorAccuracy => {
-                let (value, count) = tally.discriminator.ok_or(MetricError::TooFew(0))?;
-                return Ok(Measured::new(value, count));
+                let known = tally.discriminator.as_ref().ok_or(MetricError::TooFew(0))?;
+                return Ok(Measured {
+                    scores: known.scores(self.choices.score_bins as usize),
+                    ..Measured::new(known.accuracy(), known.images())
+                });
             }
             Metric::Diversity => {
                 let value = mean_distance(&tally.rows, tally.dimensions)?;

@@ -69,29 +69,51 @@ pub fn cut(mut table: Vec<Vec<String>>) -> (Vec<Vec<String>>, usize) {
     (table, omitted)
 }
 
-/// "grids[loss=bce]: 64 samples, checkpoint last, seed 7".
-pub fn grid_caption(node: &ShownNode) -> String {
+/// "grids[loss=bce]: 64 images, checkpoint last, seed 7"; `output` of the stage is what is shown.
+pub fn grid_caption(node: &ShownNode, output: &str) -> String {
     let mut parts: Vec<String> = Vec::new();
     let field = |field: &str| node.with.get(field).filter(|value| !value.is_null());
-    let mode = field("mode").map(plain);
-    match mode.as_deref() {
-        Some("interpolate") => {
-            let of = |name: &str| field(name).map(plain).unwrap_or_default();
-            parts.push(format!(
-                "from sample to sample in {} by {}",
-                of("space"),
-                of("path")
-            ));
-        }
+    let of = |name: &str| field(name).map(plain).unwrap_or_default();
+    let images = if node.inputs.contains_key("prompts") {
+        "one image a prompt".to_owned()
+    } else {
+        format!("{} images", of("images"))
+    };
+    match field("mode").map(plain).as_deref() {
+        Some("interpolate") => parts.push(format!(
+            "from sample to sample in {} by {}",
+            of("space"),
+            of("path")
+        )),
         Some("reconstruct") => parts.push("images above their reconstructions".to_owned()),
-        _ if node.inputs.contains_key("prompts") => parts.push("one image a prompt".to_owned()),
-        _ => parts.extend(field("images").map(|images| format!("{} images", plain(images)))),
+        Some("neighbours") => parts.push(format!(
+            "{images}, each beside the {} images of the data that are nearest to it and above their distances",
+            of("neighbours")
+        )),
+        Some("best-worst") => parts.push(format!(
+            "of {images} the {} that the judge finds best and the {} that it finds worst, above its confidence that they \
+             show what they were to show",
+            of("show"),
+            of("show")
+        )),
+        Some("checkpoints") if output == "sheet" => {
+            parts.push("the same samples at every checkpoint, a row an epoch".to_owned());
+        }
+        Some("checkpoints") if output == "animation" => {
+            parts.push(format!("{images} at every checkpoint, one after the other"));
+        }
+        _ => parts.push(images),
     }
     if node.inputs.contains_key("model") {
-        let which = field("checkpoints").map(|which| format!("checkpoints {}", plain(which)));
-        let which = which
-            .or_else(|| field("checkpoint").map(|which| format!("checkpoint {}", plain(which))));
-        parts.extend(which);
+        let checkpoint = field("checkpoint").map(|which| match which.get("best") {
+            Some(metric) => format!("checkpoint best by {}", plain(metric)),
+            None => format!("checkpoint {}", plain(which)),
+        });
+        let checkpoints = field("checkpoints").map(|which| match output {
+            "images" => "the last checkpoint".to_owned(),
+            _ => format!("checkpoints {}", plain(which)),
+        });
+        parts.extend(checkpoints.or(checkpoint));
         parts.extend(node.seed.map(|seed| format!("seed {seed}")));
     }
     format!("{}: {}", name(node), parts.join(", "))

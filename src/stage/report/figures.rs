@@ -1,100 +1,135 @@
-//! Plots of a report: curves of one run, metrics of several.
+//! Plots of a report: curves and scores of one run, metrics and losses of several.
 
-use std::collections::BTreeMap;
-
-use indexmap::IndexMap;
-
+use super::failed;
 use super::gather::read;
-use crate::report::ReportError;
+use crate::report::comparison::Trained;
 use crate::report::document::{Figure, Files};
 use crate::report::history::History;
-use crate::report::plot::{Chart, Line};
+use crate::report::overlay;
+use crate::report::plot::{Bars, Chart, HistogramChart, Line};
 use crate::report::runs::Run;
 use crate::stage::{InputNode, StageError};
+
+/// A chart of losses holds no more lines than this: where there are more, their terms have a chart of their own.
+const TOGETHER: usize = 4;
+
+/// Lines of fewer points are shown as they are.
+const SMOOTHED: usize = 40;
 
 /// The history of a trained node.
 pub fn history(node: &InputNode) -> Result<Option<History>, StageError> {
     let Some(path) = node.paths.get("history") else {
         return Ok(None);
     };
-    History::from_csv(&read(path)?)
-        .map(Some)
-        .map_err(super::failed)
+    History::from_csv(&read(path)?).map(Some).map_err(failed)
 }
 
-/// Plots of losses and accuracies by step, and of learning rates that change.
+/// Plots of losses and accuracies by step, of learning rates that change, and of gradients.
 pub fn curves(
     history: &History,
     label: &str,
     files: &mut Files,
 ) -> Result<Vec<Figure>, StageError> {
+    let mut losses = history.lines("loss");
+    losses.extend(history.lines("penalty"));
+    let mut terms = Vec::new();
+    if losses.len() > TOGETHER {
+        (losses, terms) = losses.into_iter().partition(|line| is_whole(&line.name));
+    }
+    let mut rates = history.lines("lr");
+    rates.retain(|line| {
+        let first = line.points[0].1.to_bits();
+        line.points.iter().any(|(_, rate)| rate.to_bits() != first)
+    });
+    let plots = [
+        ("Loss", "loss", losses, false),
+        ("Terms of the loss", "loss", terms, false),
+        ("Accuracy", "accuracy", history.lines("accuracy"), true),
+        ("Learning rate", "learning rate", rates, false),
+        (
+            "Norm of the gradient",
+            "norm",
+            history.lines("grad_norm"),
+            false,
+        ),
+    ];
     let mut figures = Vec::new();
-    for what in ["loss", "accuracy", "lr"] {
-        let mut lines = history.lines(what);
-        if what == "lr" {
-            lines.retain(|line| {
-                line.points
-                    .iter()
-                    .any(|(_, rate)| rate.to_bits() != line.points[0].1.to_bits())
-            });
-        }
+    for (title, what, lines, linear) in plots {
         if lines.is_empty() {
             continue;
         }
+        let noisy =
+            what != "learning rate" && lines.iter().any(|line| line.points.len() >= SMOOTHED);
         let chart = Chart {
-            title: format!("{what} of {label}"),
+            title: format!("{title} of {label}"),
+            about: about(&lines, noisy),
             x_label: "step".to_owned(),
             y_label: match lines.as_slice() {
                 [line] => line.name.clone(),
                 _ => what.to_owned(),
             },
             lines,
-            levels: Vec::new(),
+            noisy,
+            linear,
+            ..Chart::default()
         };
-        figures.push(files.chart(&chart).map_err(super::failed)?);
+        figures.push(files.chart(&chart).map_err(failed)?);
     }
     Ok(figures)
 }
 
-/// One plot a metric and protocol, where any run has several checkpoints. Values that do not belong to an
-/// epoch (of real images) are levels.
-pub fn by_epoch(runs: &[Run], files: &mut Files) -> Result<Vec<Figure>, ReportError> {
-    let mut charts: IndexMap<(String, String), Chart> = IndexMap::new();
-    let mut levels: Vec<(String, String, f64)> = Vec::new();
-    for run in runs {
-        let mut lines: BTreeMap<(String, String), Line> = BTreeMap::new();
-        for row in &run.rows {
-            let Some(epoch) = row.epoch else {
-                levels.push((row.metric.clone(), run.name(), row.value));
-                continue;
-            };
-            let key = (row.metric.clone(), row.protocol_digest().short());
-            charts.entry(key.clone()).or_insert_with(|| Chart {
-                title: format!("{} by epoch", row.metric),
-                x_label: "epoch".to_owned(),
-                y_label: format!("{} {}", row.metric, row.direction.arrow()),
-                ..Chart::default()
-            });
-            let line = lines.entry(key).or_insert_with(|| Line {
-                name: run.name(),
-                points: Vec::new(),
-            });
-            line.points.push((epoch as f64, row.value));
-        }
-        for (key, line) in lines {
-            charts.entry(key).and_modify(|chart| chart.lines.push(line));
-        }
+/// Whether a column is the loss of a whole network, in training or on validation images.
+fn is_whole(column: &str) -> bool {
+    let column = column.strip_suffix("_validation").unwrap_or(column);
+    ["loss", "loss_d", "loss_g"].contains(&column)
+}
+
+fn about(lines: &[Line], noisy: bool) -> String {
+    let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+    let names = names.join(", ");
+    if noisy {
+        format!(
+            "{names} by step: bold a running mean over a twentieth of the steps, behind it what it is the mean of."
+        )
+    } else {
+        format!("{names} by step.")
     }
-    let mut figures = Vec::new();
-    for ((metric, _), mut chart) in charts {
-        if chart.lines.iter().all(|line| line.points.len() < 2) {
-            continue;
-        }
-        let of_metric = levels.iter().filter(|(name, ..)| *name == metric);
-        chart.levels = of_metric
-            .map(|(_, name, value)| (name.clone(), *value))
-            .collect();
-        figures.push(files.chart(&chart)?);
-    }
-    Ok(figures)
+}
+
+/// Metrics by epoch of all runs, and losses by step of stages with a matrix.
+pub fn overlays(
+    runs: &[Run],
+    trained: &[Trained],
+    files: &mut Files,
+) -> Result<Vec<Figure>, StageError> {
+    let charts = [overlay::by_epoch(runs), overlay::by_step(trained)].concat();
+    let figures = charts
+        .iter()
+        .map(|chart| files.chart(chart).map_err(failed));
+    figures.collect()
+}
+
+/// How the model's own discriminator scores real and generated images at the last checkpoint, where that was measured.
+pub fn scores(run: &Run, label: &str, files: &mut Files) -> Option<Figure> {
+    let measured = run.rows.iter().filter(|row| row.scores.is_some());
+    let row = measured.max_by_key(|row| row.epoch)?;
+    let scores = row.scores.as_ref()?;
+    let bars = |name: &str, counts: &[u64]| Bars {
+        name: name.to_owned(),
+        counts: counts.to_vec(),
+    };
+    let epoch = row
+        .epoch
+        .map_or_else(String::new, |epoch| format!(" at epoch {epoch}"));
+    let chart = HistogramChart {
+        title: format!("Scores of the discriminator of {label}{epoch}"),
+        about: "What it says of real images and of generated ones: above 0 it takes an image for real. The less the two \
+                overlap, the better it tells them apart."
+            .to_owned(),
+        x_label: "score (logit)".to_owned(),
+        range: (scores.low, scores.high),
+        bars: vec![bars("real images", &scores.real), bars("generated images", &scores.generated)],
+        threshold: Some(("taken for real to the right".to_owned(), 0.0)),
+    };
+    Some(files.histogram(&chart))
 }

@@ -69,6 +69,16 @@ impl<'a> Conditions<'a> {
         }
     }
 
+    /// The names of the classes that sample `k` is to show, of those called `names`.
+    pub fn label(&self, k: u64, names: &[String]) -> String {
+        if matches!(self, Self::None) {
+            return String::new();
+        }
+        let mut row = vec![0.0; names.len()];
+        self.write(k, &mut row);
+        named(&row, names)
+    }
+
     /// How many images a grid of them has, where they say so: one a prompt.
     pub fn count(&self) -> Option<u64> {
         match self {
@@ -84,4 +94,11 @@ impl<'a> Conditions<'a> {
             _ => None,
         }
     }
+}
+
+/// The names of the classes that are on in `row`.
+pub fn named(row: &[f32], names: &[String]) -> String {
+    let on = names.iter().zip(row).filter(|(_, value)| **value > 0.5);
+    let on: Vec<&str> = on.map(|(name, _)| name.as_str()).collect();
+    on.join(", ")
 }

@@ -22,7 +22,7 @@ pub struct SampleConfig {
     /// How many in a row; the number of classes with `classes: each`, 10 in a strip of interpolations, else 8.
     #[serde(default)]
     pub columns: Option<u64>,
-    /// Which checkpoint of `model`: `last`, or an epoch.
+    /// Which checkpoint of `model`: `last`, an epoch, or `best: METRIC` by the input `scores`.
     #[serde(default)]
     pub checkpoint: Which,
     /// What a conditional generator is told to draw.
@@ -60,6 +60,13 @@ pub struct SampleConfig {
     /// `neighbours`: how images are prepared for the extractor; `torch-fidelity` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Protocol>,
+    /// `best-worst`: how many of each; 8 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show: Option<u64>,
+    /// Whether it is written below images what they were to show, where classes have names, and how near or how good
+    /// they are.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub labels: bool,
     /// Whether to draw with the moving average of the networks, where the model has one.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub average: bool,
@@ -78,12 +85,14 @@ pub enum Mode {
     Grid,
     /// the way from one sample to another: a strip, and an animation
     Interpolate,
-    /// the same grid at every checkpoint: the last, and an animation
+    /// the same grid at every checkpoint: the last, an animation, and a sheet with a row a checkpoint
     Checkpoints,
     /// images of `data` above what a VAE makes of them; with `checkpoints` also an animation
     Reconstruct,
     /// each image beside the images of `data` that are nearest to it: what a model has learnt by heart shows
     Neighbours,
+    /// of many images those that the judge is surest of, and those that it finds the least of what they were to show in
+    BestWorst,
 }
 
 /// A space that images are drawn from.
@@ -139,13 +148,26 @@ impl Endpoints {
 }
 
 /// One checkpoint of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected `last` or an epoch")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected `last`, an epoch or `best: METRIC`, as in `checkpoint: {best: fid}`"
+)]
 pub enum Which {
     /// by name
     Named(Last),
     /// after this epoch, counted from 1
     Epoch(u64),
+    /// where a metric is at its best
+    Best(Best),
+}
+
+/// The checkpoint with the best value of a metric; the earliest of equals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Best {
+    /// the metric's name in the input `scores`
+    pub best: String,
 }
 
 /// `last`.
@@ -181,23 +203,28 @@ impl Mode {
             Self::Checkpoints => "checkpoints",
             Self::Reconstruct => "reconstruct",
             Self::Neighbours => "neighbours",
+            Self::BestWorst => "best-worst",
         }
     }
 
     /// Settings that apply to it and not to every mode.
     const fn settings(self) -> &'static [&'static str] {
         match self {
-            Self::Grid => &["condition"],
+            Self::Grid => &["condition", "labels"],
             Self::Interpolate => &["condition", "space", "path", "frames", "endpoints", "fps"],
-            Self::Checkpoints => &["condition", "checkpoints", "fps"],
+            Self::Checkpoints => &["condition", "checkpoints", "fps", "labels"],
             Self::Reconstruct => &["checkpoints", "fps"],
-            Self::Neighbours => &["condition", "neighbours", "extractor", "protocol"],
+            Self::Neighbours => &["condition", "neighbours", "extractor", "protocol", "labels"],
+            Self::BestWorst => &["condition", "show", "labels"],
         }
     }
 }
 
 /// More neighbours than this cannot be seen beside an image.
 const MOST_NEIGHBOURS: u64 = 50;
+
+/// More of the best and worst are no choice of them.
+const MOST_SHOWN: u64 = 100;
 
 /// The most frames of an animation; all are held in memory at once.
 const MOST_FRAMES: u64 = 2000;
@@ -206,7 +233,7 @@ impl SampleConfig {
     /// Whether there is an animation.
     pub fn animated(&self) -> bool {
         match self.mode {
-            Mode::Grid | Mode::Neighbours => false,
+            Mode::Grid | Mode::Neighbours | Mode::BestWorst => false,
             Mode::Interpolate | Mode::Checkpoints => true,
             Mode::Reconstruct => self.checkpoints.is_some(),
         }
@@ -216,6 +243,7 @@ impl SampleConfig {
     pub fn fill_in(&mut self) {
         match self.mode {
             Mode::Grid | Mode::Reconstruct => {}
+            Mode::BestWorst => self.show = Some(self.show()),
             Mode::Neighbours => {
                 self.neighbours = Some(self.neighbours());
                 if self.extractor.is_some() {
@@ -249,6 +277,20 @@ impl SampleConfig {
         self.neighbours.unwrap_or(5)
     }
 
+    /// Images among the best, and among the worst.
+    pub fn show(&self) -> u64 {
+        self.show.unwrap_or(8)
+    }
+
+    /// The metric whose best checkpoint draws.
+    pub fn best_by(&self) -> Option<&str> {
+        match (&self.checkpoints, self.mode, &self.checkpoint) {
+            (Some(_), ..) | (None, Mode::Checkpoints, _) => None,
+            (None, _, Which::Best(Best { best })) => Some(best),
+            _ => None,
+        }
+    }
+
     /// Frames of an interpolation.
     pub fn frames(&self) -> u64 {
         self.frames.unwrap_or(60)
@@ -269,13 +311,13 @@ impl SampleConfig {
         self.fps.unwrap_or(usual)
     }
 
-    /// The checkpoints to draw with.
+    /// The checkpoints to draw with; by [`SampleConfig::best_by`] where that names a metric.
     pub fn checkpoints(&self) -> Checkpoints {
-        match (&self.checkpoints, self.mode, self.checkpoint) {
+        match (&self.checkpoints, self.mode, &self.checkpoint) {
             (Some(checkpoints), ..) => checkpoints.clone(),
             (None, Mode::Checkpoints, _) => Checkpoints::Named(Named::All),
-            (None, _, Which::Named(Last::Last)) => Checkpoints::Named(Named::Last),
-            (None, _, Which::Epoch(epoch)) => Checkpoints::Epochs(vec![epoch]),
+            (None, _, Which::Named(_) | Which::Best(_)) => Checkpoints::Named(Named::Last),
+            (None, _, Which::Epoch(epoch)) => Checkpoints::Epochs(vec![*epoch]),
         }
     }
 
@@ -301,6 +343,15 @@ impl SampleConfig {
                 .help("give the stage the training images as input `data`"),
             ),
             Mode::Neighbours => faults.extend(self.eye_faults(inputs)),
+            Mode::BestWorst if !has("judge") => faults.push(
+                Fault::at("mode", "`best-worst` needs a judge of what is good").help(
+                    "give the stage an input `judge`: a model trained with `task: classifier`",
+                ),
+            ),
+            Mode::BestWorst if !(1..=MOST_SHOWN).contains(&self.show()) => {
+                let message = format!("the range is 1 to {MOST_SHOWN}");
+                faults.push(Fault::at("show", message));
+            }
             Mode::Reconstruct if !has("data") => faults.push(
                 Fault::at("mode", "`reconstruct` needs images to reconstruct")
                     .help("give the stage an input `data`"),
@@ -319,6 +370,19 @@ impl SampleConfig {
         }
         if self.checkpoint == Which::Epoch(0) {
             faults.push(Fault::at("checkpoint", "epochs count from 1"));
+        }
+        match (self.best_by(), has("scores")) {
+            (Some(metric), false) => {
+                let message =
+                    format!("there is no input `scores` that says where `{metric}` is best");
+                let help = "name the evaluation of the model, as in `inputs: {scores: scores}`";
+                faults.push(Fault::at("checkpoint", message).help(help));
+            }
+            (None, true) => {
+                let message = "no checkpoint is chosen by the input `scores`";
+                faults.push(Fault::at("", message).help("`checkpoint: {best: fid}`, for one"));
+            }
+            _ => {}
         }
         if self.condition.as_ref().is_some_and(Vec::is_empty) {
             faults.push(Fault::at("condition", "no class is named"));
@@ -380,6 +444,8 @@ impl SampleConfig {
             ("neighbours", self.neighbours.is_some()),
             ("extractor", self.extractor.is_some()),
             ("protocol", self.protocol.is_some()),
+            ("show", self.show.is_some()),
+            ("labels", !self.labels),
             ("fps", self.fps.is_some() && !self.animated()),
         ];
         let apply = self.mode.settings();

@@ -2,25 +2,25 @@
 
 use image::RgbImage;
 
-use super::conditions::Conditions;
+use super::conditions::{Conditions, named};
 use super::config::SampleConfig;
 use crate::data::pack::Pack;
-use crate::report::grid::{contact_sheet, tile};
+use crate::report::grid::{Sheet, Tile, rows, tile};
 use crate::stage::checkpoint::Checkpoint;
 use crate::stage::generate::{BATCH, Generator, Noise, failed};
 use crate::stage::{StageCtx, StageError};
 
 /// Images in a row where nothing else is said.
-const COLUMNS: u64 = 8;
+pub const COLUMNS: u64 = 8;
 
-/// A grid of generated images.
+/// A grid of generated images, each above what it was to show.
 pub fn grid(
     config: &SampleConfig,
     ctx: &StageCtx<'_>,
     checkpoint: &Checkpoint,
     data: Option<&Pack>,
     progress: &dyn Fn(u64, u64),
-) -> Result<RgbImage, StageError> {
+) -> Result<Sheet, StageError> {
     let generator = Generator::load(&checkpoint.path, &ctx.compute.device, config.average)?;
     let conditions = Conditions::of(config, ctx, &generator, data)?;
     let images = conditions.count().unwrap_or(config.images);
@@ -30,23 +30,38 @@ pub fn grid(
         ctx.check_cancelled()?;
         let n = BATCH.min((images - first) as usize);
         let drawn = generator.draw(noise, first, n, &|k, row| conditions.write(k, row))?;
-        tiles.extend(drawn.tiles()?);
+        for (k, image) in (first..).zip(drawn.tiles()?) {
+            let label = if config.labels {
+                conditions.label(k, generator.class_names())
+            } else {
+                String::new()
+            };
+            tiles.push(Tile { image, label });
+        }
         progress(first + n as u64, images);
     }
     let columns = config.columns.or(conditions.columns()).unwrap_or(COLUMNS);
-    Ok(contact_sheet(&tiles, columns as usize))
+    Ok(Sheet::of(&rows(tiles, columns as usize)))
 }
 
-/// A grid of the first images of `data`.
-pub fn real(config: &SampleConfig, data: Option<&Pack>) -> Result<RgbImage, StageError> {
+/// A grid of the first images of `data`, each above what it shows.
+pub fn real(config: &SampleConfig, data: Option<&Pack>) -> Result<Sheet, StageError> {
     let data = data.ok_or_else(|| failed("there is nothing to sample from"))?;
     let count = (data.len() as u64).min(config.images) as usize;
-    let tiles = (0..count).map(|index| tile_of(data, index));
-    let tiles = tiles.collect::<Result<Vec<_>, _>>()?;
-    Ok(contact_sheet(
-        &tiles,
-        config.columns.unwrap_or(COLUMNS) as usize,
-    ))
+    let names = &data.schema().classes;
+    let tiles = (0..count).map(|index| {
+        let mut row = vec![0.0; names.len()];
+        if config.labels {
+            data.label_vector(index, &mut row);
+        }
+        Ok(Tile {
+            image: tile_of(data, index)?,
+            label: named(&row, names),
+        })
+    });
+    let tiles = tiles.collect::<Result<Vec<_>, StageError>>()?;
+    let columns = config.columns.unwrap_or(COLUMNS);
+    Ok(Sheet::of(&rows(tiles, columns as usize)))
 }
 
 /// Image `index` of `data` as a tile.

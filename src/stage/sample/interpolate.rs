@@ -41,11 +41,11 @@ pub fn sheet(
     let drawn = strip.len() as u64;
     let frames = walk.draw(ctx, &way, &|done| progress(drawn + done, total))?;
     Ok(Sheet {
-        images: contact_sheet(&strip, columns as usize),
         frames: frames
             .into_iter()
             .map(|frame| contact_sheet(&[frame], 1))
             .collect(),
+        ..Sheet::from(contact_sheet(&strip, columns as usize))
     })
 }
 

@@ -11,13 +11,15 @@ use crate::data::pack::Pack;
 use crate::metric::Needs;
 use crate::metric::features::Features;
 use crate::metric::nearest::nearest;
-use crate::report::grid::contact_sheet;
+use crate::report::grid::{Sheet, Tile, rows as in_rows};
+use crate::report::number::significant;
 use crate::stage::checkpoint::Checkpoint;
 use crate::stage::generate::{BATCH, Generator, Noise, failed};
 use crate::stage::measure::{Eye, Images, Reference};
 use crate::stage::{StageCtx, StageError};
 
-/// A row for each generated image: itself, then its neighbours in `data`, nearest first.
+/// A row for each generated image: itself above what it was to show, then its neighbours in `data`, nearest first, each
+/// above its distance.
 pub fn sheet(
     config: &SampleConfig,
     ctx: &StageCtx<'_>,
@@ -57,13 +59,22 @@ pub fn sheet(
         let seen = eye.extractor.look(&views).map_err(failed)?;
         let features = Features::of_any(&seen.features, seen.dimensions).map_err(failed)?;
         let found = nearest(&features, &rows, neighbours).map_err(failed)?;
-        for (tile, found) in drawn.tiles()?.into_iter().zip(found) {
-            tiles.push(tile);
+        for ((k, image), found) in (first..).zip(drawn.tiles()?).zip(found) {
+            let label = conditions.label(k, generator.class_names());
+            tiles.push(Tile { image, label });
             for neighbour in found {
-                tiles.push(tile_of(data, neighbour.index)?);
+                tiles.push(Tile {
+                    image: tile_of(data, neighbour.index)?,
+                    label: significant(neighbour.distance),
+                });
             }
         }
         progress(first + n as u64, count);
     }
-    Ok(contact_sheet(&tiles, 1 + neighbours))
+    if !config.labels {
+        for tile in &mut tiles {
+            tile.label.clear();
+        }
+    }
+    Ok(Sheet::of(&in_rows(tiles, 1 + neighbours)).image)
 }
