@@ -59,6 +59,7 @@ fn metrics(base: f64, epochs: u64) -> Metrics {
         reference: Some(Digest::of_bytes(b"reference")),
         protocol: metric.protocol().to_owned(),
         small: None,
+        scores: None,
     };
     let fid = (1..=epochs).map(|e| row(Metric::Fid, e, base + 40.0 / e as f64));
     let accuracy = (1..=epochs).map(|e| row(Metric::Accuracy, e, 0.8 - 0.6 / e as f64));
@@ -300,7 +301,10 @@ fn out_stays_out_of_the_key_and_a_template_enters_it_by_content() {
     let mut bad = config(json!({"template": "file:bad.j2"}));
     bad.resolve(folder.path()).unwrap();
     let faults = bad.check(&BTreeMap::new()).unwrap_err();
-    assert!(faults[0].message.starts_with("template: "), "{faults:?}");
+    assert!(
+        faults[0].message.starts_with("bad.j2, line 1: "),
+        "{faults:?}"
+    );
 }
 
 #[test]
@@ -349,5 +353,16 @@ fn what_others_reported_stands_beside_what_the_runs_gave() {
         row("hinge").ends_with("| – | – | 0 | – |"),
         "{}",
         row("hinge")
+    );
+}
+
+/// The template is compiled in, so nothing but the version says to old records that it has changed.
+#[test]
+fn another_built_in_template_is_another_version() {
+    let digest = Digest::of_bytes(retake::report::markdown::TEMPLATE.text.as_bytes());
+    assert_eq!(
+        (ReportConfig::VERSION, digest.short().as_str()),
+        (3, "8f654cc56557"),
+        "raise the version of the report with its template, then note both here"
     );
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::{Project, files, said};
 
 /// A GAN on 8×8 images that trains in a fraction of a second, with everything around it.
-const TINY: &str = "\
+pub const TINY: &str = "\
 name: tiny
 seed: 3
 vars: {epochs: 2, lr: 0.0002, every: 1, images: 48}
@@ -400,6 +400,50 @@ fn show_prints_a_row_for_every_metric_and_checkpoint() {
             .retake(&["show", "pipeline.yaml", "--where", "nonsense>1"])
             .code,
         Some(2)
+    );
+}
+
+#[test]
+fn what_a_shorter_run_would_give_can_be_shown_and_copied_out_although_nothing_was_run() {
+    let project = Project::new(TINY);
+    project.run(&[]);
+    let both = project
+        .retake(&["show", "pipeline.yaml", "--format", "csv"])
+        .out;
+    let first = ["--set", "epochs=1"];
+    let shorter =
+        project.retake(&[&["show", "pipeline.yaml", "--format", "csv"][..], &first].concat());
+    assert_eq!(shorter.code, Some(0), "{shorter:?}");
+    let of_first = |line: &&str| line.split(',').nth(2) != Some("2");
+    let expected: Vec<&str> = both.lines().filter(of_first).collect();
+    assert_eq!(
+        shorter.out.lines().collect::<Vec<_>>(),
+        expected,
+        "{}",
+        shorter.err
+    );
+    for (output, dest) in [
+        ("history", "history.csv"),
+        ("checkpoints", "checkpoints"),
+        ("model", "model"),
+    ] {
+        let artifact = format!("gan:{output}");
+        let said =
+            project.retake(&[&["get", "pipeline.yaml", &artifact, dest][..], &first].concat());
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    let history = project.read("history.csv");
+    assert!(history.lines().count() > 1, "{history}");
+    // Only the model at the end of the one epoch, and that a copy.
+    let files: Vec<_> = std::fs::read_dir(project.path("checkpoints"))
+        .unwrap()
+        .collect();
+    assert_eq!(files.len(), 1);
+    let checkpoint = files[0].as_ref().unwrap().path();
+    assert!(!checkpoint.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(
+        std::fs::read(checkpoint).unwrap(),
+        std::fs::read(project.path("model")).unwrap()
     );
 }
 

@@ -270,7 +270,16 @@ pub fn print_json(value: &impl Serialize) -> Result<(), CliError> {
 
 /// Whether standard error may be coloured.
 pub fn color_on_stderr() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    io::stderr().is_terminal() && colors_are_wanted()
+}
+
+/// Whether standard output may be coloured.
+pub fn color_on_stdout() -> bool {
+    io::stdout().is_terminal() && colors_are_wanted()
+}
+
+fn colors_are_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// `path` as seen from the current directory, where that is shorter.

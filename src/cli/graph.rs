@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
 }
 
 /// One vertex a stage, in declared order.
-fn vertices(plan: &Plan) -> Vec<Vertex> {
+pub(super) fn vertices(plan: &Plan) -> Vec<Vertex> {
     let vertex = |(stage, ids): (&String, &Vec<usize>)| {
         let nodes: Vec<_> = ids.iter().map(|id| &plan.nodes[*id]).collect();
         let first = nodes.first()?;

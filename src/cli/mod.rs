@@ -1,6 +1,7 @@
 //! The command line: one subcommand a file. Data goes to standard output, everything else to standard error.
 
 mod common;
+mod diff;
 mod doctor;
 mod explain;
 mod get;
@@ -9,10 +10,13 @@ mod init;
 mod metrics;
 mod model;
 mod plan;
+mod report;
+mod results;
 mod run;
 mod schema;
 mod show;
 mod status;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -33,9 +37,16 @@ enum Command {
     Run(run::Args),
     Plan(plan::Args),
     Status(status::Args),
+    Watch(watch::Args),
     Explain(explain::Args),
     Graph(graph::Args),
     Show(show::Args),
+    #[command(
+        mut_arg("pipeline", |arg| arg.index(1).required(false).required_unless_present("eject_template")),
+        mut_arg("stages", |arg| arg.index(2)),
+    )]
+    Report(report::Args),
+    Diff(diff::Args),
     Metrics(metrics::Args),
     Model(model::Args),
     Get(get::Args),
@@ -51,9 +62,12 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Graph(args) => graph::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Get(args) => get::run(&args),

@@ -7,6 +7,7 @@ use super::common::{
     CliError, Exit, Opened, PipelineArgs, cancel_on_signals, display, reporter, say,
 };
 use crate::run::executor::Local;
+use crate::run::live::Told;
 use crate::run::reporter::{JsonLines, Reporter, Verbosity};
 use crate::run::schedule::{self, Options};
 use crate::stage::Slots;
@@ -59,16 +60,13 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     let options = args.options(&opened, &targets)?;
     let session = opened.session();
     let mut reporter = args.reporter();
-    let summary = schedule::run(
-        &session,
-        &targets,
-        &options,
-        &Local {
-            store: &opened.store,
-        },
-        &cancel,
-        &mut |event| reporter.event(&event),
-    );
+    let local = Local {
+        store: &opened.store,
+    };
+    let told = Told::new(&local, &opened.store, &opened.plan.file);
+    let summary = schedule::run(&session, &targets, &options, &told, &cancel, &mut |event| {
+        reporter.event(&event);
+    });
     if summary.interrupted {
         say("interrupted: what was complete is kept; run again to go on");
         return Ok(Exit::Interrupted);

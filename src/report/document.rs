@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::ReportError;
 use super::comparison::Comparison;
 use super::grid::png;
-use super::plot::Chart;
+use super::mermaid::Vertex;
+use super::plot::{Chart, HistogramChart};
 use super::summary::Summary;
 use crate::hash::Digest;
 
@@ -25,18 +27,34 @@ pub struct Document {
     pub comparison: Option<Comparison>,
     /// sentences that follow from the summary
     pub findings: Vec<String>,
+    /// the settings in which runs differ, a table for each stage that has such
+    pub differences: Vec<Differences>,
     /// plots of several runs together
     pub figures: Vec<Figure>,
-    /// settings that all runs share
-    pub shared: Vec<Setting>,
+    /// what the user has written, its numbers filled in
+    pub prose: Vec<Prose>,
     /// one section a run
     pub sections: Vec<Section>,
     /// tables and images that belong to no run
     pub extras: Vec<Extra>,
+    /// settings that all runs of a stage share
+    pub settings: Vec<Shared>,
     /// the graph as Mermaid text
     pub graph: String,
+    /// the same as data
+    pub vertices: Vec<Vertex>,
     /// where everything comes from
     pub provenance: Provenance,
+}
+
+impl Document {
+    /// All figures, in the order of the text.
+    pub fn all_figures(&self) -> impl Iterator<Item = &Figure> {
+        let of_runs = self.sections.iter();
+        let of_runs = of_runs.flat_map(|section| section.curves.iter().chain(&section.grids));
+        let extras = self.extras.iter().filter_map(|extra| extra.figure.as_ref());
+        self.figures.iter().chain(of_runs).chain(extras)
+    }
 }
 
 /// A figure beside the report.
@@ -46,6 +64,64 @@ pub struct Figure {
     pub file: String,
     /// what it shows
     pub caption: String,
+}
+
+/// A section of the user's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Prose {
+    /// its heading
+    pub title: Option<String>,
+    /// Markdown
+    pub text: String,
+    /// where in the report it stands
+    pub place: Place,
+}
+
+/// A place for prose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// below the title
+    Start,
+    /// below tables and findings, before the runs
+    #[default]
+    Findings,
+    /// below the runs, before the appendix
+    End,
+}
+
+/// The settings in which the runs of a stage differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Differences {
+    /// the stage
+    pub stage: String,
+    /// the settings' names
+    pub names: Vec<String>,
+    /// a row for each group of runs that differ in their seed only
+    pub rows: Vec<Differing>,
+}
+
+/// A row of [`Differences`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Differing {
+    /// `stage[axis=value,…]` without the seed
+    pub name: String,
+    /// in the order of the names; `–` for a setting that it does not have
+    pub values: Vec<String>,
+}
+
+/// The settings that all runs of a stage share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shared {
+    /// the stage
+    pub stage: String,
+    /// in their order
+    pub settings: Vec<Setting>,
+}
+
+/// The first sentence of a caption, without its stop: what a figure is called.
+pub fn headline(caption: &str) -> &str {
+    caption.split(". ").next().unwrap_or(caption)
 }
 
 /// A setting and its value as text.
@@ -64,7 +140,7 @@ pub struct Section {
     pub name: String,
     /// the stage's `description:`
     pub description: Option<String>,
-    /// `ok` or `diverged @ epoch 37`
+    /// `ok`, `diverged @ epoch 37` or `collapsed @ epoch 20`
     pub outcome: String,
     /// settings that differ between runs
     pub settings: Vec<Setting>,
@@ -74,6 +150,19 @@ pub struct Section {
     pub curves: Vec<Figure>,
     /// sample grids
     pub grids: Vec<Figure>,
+    /// what the frames of animations among the grids are of; only the HTML page says it
+    pub series: Vec<Series>,
+}
+
+/// An animation whose frames are checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Series {
+    /// the animation's file
+    pub file: String,
+    /// the epoch of each frame
+    pub epochs: Vec<u64>,
+    /// the file of the images that it ends with, where they stand beside it
+    pub still: Option<String>,
 }
 
 /// A metric of one run.
@@ -81,7 +170,7 @@ pub struct Section {
 pub struct Measured {
     /// the metric's name
     pub metric: String,
-    /// `↓` when less is better, else `↑`
+    /// `↓` when less is better, `↑` when more is, nothing when neither
     pub arrow: &'static str,
     /// at the last checkpoint
     pub last: String,
@@ -140,6 +229,9 @@ pub struct Origin {
     pub description: Option<String>,
 }
 
+/// How many digits of its digest name a figure's file.
+pub const NAME_DIGITS: usize = 12;
+
 /// The files beside a report, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Files(pub BTreeMap<String, Vec<u8>>);
@@ -148,7 +240,17 @@ impl Files {
     /// Draws `chart` and gives the figure to refer to it by.
     pub fn chart(&mut self, chart: &Chart) -> Result<Figure, ReportError> {
         let svg = chart.svg()?;
-        Ok(self.add(svg.into_bytes(), "svg", chart.title.clone()))
+        Ok(self.add(
+            svg.into_bytes(),
+            "svg",
+            captioned(&chart.title, &chart.about),
+        ))
+    }
+
+    /// Draws a histogram.
+    pub fn histogram(&mut self, chart: &HistogramChart) -> Figure {
+        let svg = chart.svg().into_bytes();
+        self.add(svg, "svg", captioned(&chart.title, &chart.about))
     }
 
     /// Encodes `image`.
@@ -163,8 +265,16 @@ impl Files {
     /// Adds a file as it is; equal bytes share one.
     pub fn add(&mut self, bytes: Vec<u8>, extension: &str, caption: String) -> Figure {
         let digest = Digest::of_bytes(&bytes).to_string();
-        let file = format!("fig-{}.{extension}", &digest[..8]);
+        let file = format!("fig-{}.{extension}", &digest[..NAME_DIGITS]);
         self.0.insert(file.clone(), bytes);
         Figure { file, caption }
+    }
+}
+
+/// A figure's title, and what there is to see in it.
+fn captioned(title: &str, about: &str) -> String {
+    match about {
+        "" => title.to_owned(),
+        about => format!("{title}. {about}"),
     }
 }

@@ -1,28 +1,44 @@
 //! Reports: tables, plots, grids, the graph, and the Markdown that holds them.
 //!
-//! This layer knows numbers and text only. [`runs::Run`] is what it is given; [`frame`] makes a polars table of
-//! it, [`summary`] groups that over seeds, [`table`] writes tables in any format, [`plot`] draws curves (SVG),
+//! This layer knows numbers and text only. [`runs::Run`] is what it is given; [`collapse`] finds those whose images are
+//! all the same, [`condition`] chooses among them, [`frame`] makes a polars table of them, [`summary`] and [`grouped`]
+//! average over seeds, [`contrast`] pairs two settings by seed, [`comparison`] sets what others have reported beside
+//! ours, [`inference`] says what a few runs can tell, [`table`] writes tables in any format, [`plot`] draws curves (SVG),
 //! [`grid`] images (PNG), [`animation`] images one after the other (GIF), [`mermaid`] the graph, and [`markdown`]
-//! puts it all together with a template.
+//! puts it all together with a template, [`page`] as one HTML page.
 //! Everything is a function of its input to the byte: no clock, no machine, no iteration order of a hash.
 
 pub mod animation;
+mod cells;
+pub mod check;
+pub mod collapse;
 pub mod comparison;
+pub mod comparison_table;
+pub mod condition;
+pub mod contrast;
 pub mod diagram;
 pub mod document;
 pub mod downsample;
 pub mod findings;
 pub mod frame;
 pub mod grid;
+pub mod grouped;
 pub mod history;
+pub mod inference;
+pub mod letters;
 pub mod markdown;
-
 pub mod mermaid;
+pub mod names;
 pub mod number;
+pub mod overlay;
+pub mod page;
 pub mod parquet;
 pub mod plot;
+pub mod quote;
+pub mod reported;
 pub mod runs;
 pub mod select;
+pub mod smooth;
 pub mod summary;
 pub mod table;
 
@@ -39,15 +55,25 @@ pub enum ReportError {
     #[error("csv: {0}")]
     Csv(String),
     /// A condition that cannot be understood.
-    #[error("`{0}` is not a condition: write COLUMN=VALUE, or with !=, <, <=, > or >=")]
-    Condition(String),
+    #[error(transparent)]
+    Condition(#[from] Box<condition::ConditionError>),
     /// A column that a table lacks.
-    #[error("no column `{column}`: the table has {known}")]
+    #[error("no column `{column}`: {help}")]
     Column {
         /// the one asked for
         column: String,
-        /// those there are
-        known: String,
+        /// a near one, or those there are
+        help: String,
+    },
+    /// A name that is no axis, setting or metric of the runs.
+    #[error("{what} `{name}` is not there{}", help.as_ref().map_or_else(String::new, |help| format!(": {help}")))]
+    Name {
+        /// what it was taken for
+        what: &'static str,
+        /// the one asked for
+        name: String,
+        /// a near one, or those there are
+        help: Option<String>,
     },
     /// A figure could not be drawn.
     #[error("plot: {0}")]
@@ -59,7 +85,7 @@ pub enum ReportError {
     #[error("gif: {0}")]
     Gif(String),
     /// A template that does not parse or render.
-    #[error("template: {0}")]
+    #[error("{0}")]
     Template(String),
     /// A value that JSON cannot hold.
     #[error("json: {0}")]

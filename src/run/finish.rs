@@ -9,6 +9,7 @@ use super::event::Event;
 use super::resolve::{Session, Settled};
 use super::text;
 use crate::hash::Digest;
+use crate::plan::Plan;
 use crate::plan::key::Recipe;
 use crate::stage::{Artifact, Format};
 use crate::store::{LockBlock, LockFile, Published, Record};
@@ -60,39 +61,22 @@ impl<'a> Finisher<'a> {
 
     /// Where the node's main output is published, if it is.
     pub fn published_at(&self, id: usize, record: &Record) -> Option<PathBuf> {
-        let main = self.session.plan.nodes[id]
-            .config
-            .outputs()
-            .into_iter()
-            .next()?
-            .name;
-        self.places(id, record)
-            .into_iter()
-            .find(|(output, ..)| *output == main)
-            .map(|(.., path)| path)
+        let outputs = self.session.plan.nodes[id].config.outputs();
+        let main = outputs.into_iter().next()?;
+        let published = self.places(id, record).into_iter();
+        let mut of_main = published.filter(|(output, ..)| *output == main.name);
+        of_main.next().map(|(.., path)| path)
     }
 
-    /// Published outputs with their places in the work tree, those of other profiles than the default beside.
+    /// Published outputs with their places in the work tree.
     fn places<'r>(&self, id: usize, record: &'r Record) -> Vec<(String, &'r Artifact, PathBuf)> {
         let plan = self.session.plan;
-        let node = &plan.nodes[id];
-        let mut places: Vec<(String, String)> = node
-            .publish
-            .iter()
-            .map(|(output, path)| (output.clone(), path.clone()))
-            .collect();
-        let main = node.config.outputs().into_iter().next();
-        if let (Some(main), Some(path)) = (main, node.config.publishes()) {
-            places.push((main.name, path.to_owned()));
-        }
-        let placed = places.into_iter().filter_map(|(output, path)| {
-            let artifact = record.outputs.get(&output)?;
-            let place = match &plan.profile {
-                None => plan.root.join(path),
-                Some(profile) => plan.root.join(beside(&path, artifact.format, profile)),
-            };
-            Some((output, artifact, place))
-        });
+        let placed = published(plan, id)
+            .into_iter()
+            .filter_map(|(output, path)| {
+                let artifact = record.outputs.get(&output)?;
+                Some((output, artifact, place(plan, &path, artifact.format)))
+            });
         placed.collect()
     }
 
@@ -214,6 +198,37 @@ fn block(record: &Record) -> LockBlock {
         key: record.key,
         outputs: digests.collect(),
         scalars: record.scalars.clone(),
+    }
+}
+
+/// Where the report `id` is to be published in the work tree.
+pub fn report_places(plan: &Plan, id: usize) -> Vec<PathBuf> {
+    let paths = published(plan, id).into_iter();
+    paths
+        .map(|(_, path)| place(plan, &path, Format::Folder))
+        .collect()
+}
+
+/// The outputs of node `id` that are to be published, and where.
+fn published(plan: &Plan, id: usize) -> Vec<(String, String)> {
+    let node = &plan.nodes[id];
+    let mut published: Vec<(String, String)> = node
+        .publish
+        .iter()
+        .map(|(output, path)| (output.clone(), path.clone()))
+        .collect();
+    let main = node.config.outputs().into_iter().next();
+    if let (Some(main), Some(path)) = (main, node.config.publishes()) {
+        published.push((main.name, path.to_owned()));
+    }
+    published
+}
+
+/// A path of the pipeline's in the work tree; of another profile than the default, beside.
+fn place(plan: &Plan, path: &str, format: Format) -> PathBuf {
+    match &plan.profile {
+        None => plan.root.join(path),
+        Some(profile) => plan.root.join(beside(path, format, profile)),
     }
 }
 

@@ -4,7 +4,7 @@
 //! [`Settled`] nodes before it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -124,6 +124,7 @@ impl Session<'_> {
                 command: &command,
                 pipeline: &self.plan.name,
                 stage: &node.name.stage,
+                files: &file_names(node),
             }),
         });
         Ok(Keyed {
@@ -238,6 +239,37 @@ impl Session<'_> {
     }
 }
 
+/// Says of each input that has no path yet where its bytes are.
+pub fn fill_in_paths(
+    store: &Store,
+    inputs: &mut BTreeMap<String, Input>,
+) -> Result<(), StoreError> {
+    for node in inputs.values_mut().flat_map(|input| &mut input.nodes) {
+        for (output, artifact) in &node.outputs {
+            if !node.paths.contains_key(output) {
+                node.paths.insert(output.clone(), store.path(artifact)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The names of the user's files that a node reads, by input.
+fn file_names(node: &Node) -> BTreeMap<String, Vec<String>> {
+    let name = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    };
+    let named = node
+        .inputs
+        .iter()
+        .filter_map(|(input, source)| match source {
+            Source::Files { paths, .. } => Some((input.clone(), paths.iter().map(name).collect())),
+            Source::Nodes { .. } => None,
+        });
+    named.collect()
+}
+
 /// The digest of what a report prints: of the nodes upstream, not of the pipeline's text.
 pub fn shown_digest(shown: &[ShownNode]) -> Digest {
     Digest::of_value(&json!(shown))
@@ -319,7 +351,8 @@ fn behind(
     })
 }
 
-fn show(plan: &Plan, id: usize, settled: &Settled) -> ShownNode {
+/// A settled node as a report may print it.
+pub fn show(plan: &Plan, id: usize, settled: &Settled) -> ShownNode {
     let node = &plan.nodes[id];
     let names = |source: &Source| match source {
         Source::Nodes { nodes, .. } => nodes

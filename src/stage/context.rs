@@ -163,7 +163,8 @@ pub trait Memo: Sync {
 }
 
 /// How far a running stage is.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Progress {
     /// work done, in the stage's own unit (steps, images)
     pub done: u64,

@@ -27,6 +27,7 @@ pub mod dataset;
 pub mod download;
 pub mod evaluate;
 pub mod preprocess;
+pub mod preview;
 pub mod report;
 pub mod sample;
 pub mod train;

@@ -19,12 +19,14 @@ mod penalty;
 mod prepare;
 mod range;
 mod schedule;
+mod so_far;
 
 use std::path::Path;
 
 pub use config::TrainConfig;
 pub use names::{LossName, Precision, TaskName};
 pub use optimiser::{Constants, OptimiserName};
+pub use so_far::SoFar;
 
 use super::{
     DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Memo, Outcome, OutputSpec, Slots,

@@ -23,14 +23,30 @@ impl Store {
             let (digest, bytes) = self.digest_file(path)?;
             return Ok((digest, bytes, false));
         }
-        let listing = list(path, Links::Follow)?;
+        let (digest, bytes) = self.digest_folder(path, &[])?;
+        Ok((digest, bytes, true))
+    }
+
+    /// The digest of a folder without the files in it that `passed_over` names, and its size in bytes: that of the
+    /// artifact which was published there, if it is untouched.
+    ///
+    /// # Errors
+    /// When something cannot be read, is neither file nor folder, or changes while it is read.
+    pub fn digest_folder(
+        &self,
+        path: &Path,
+        passed_over: &[&str],
+    ) -> Result<(Digest, u64), StoreError> {
+        let mut listing = list(path, Links::Follow)?;
+        listing
+            .files
+            .retain(|relative, _| !passed_over.contains(&relative.as_str()));
         let files = listing.files.into_par_iter().map(|(relative, found)| {
             let (digest, bytes) = self.digest_file(&found.path)?;
             Ok((relative, found.entry(digest, bytes)))
         });
         let manifest = Manifest::new(files.collect::<Result<_, _>>()?, listing.empty_folders);
-        let digest = Digest::of_bytes(&manifest.to_bytes());
-        Ok((digest, manifest.bytes(), true))
+        Ok((Digest::of_bytes(&manifest.to_bytes()), manifest.bytes()))
     }
 
     /// Writes the remembered digests down, for the next process. Also happens on drop.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::hold::copy_held;
 use super::trash::move_across;
 use super::write::{is_executable, make_folder, parent, replace};
 use super::{FileEntry, Store, StoreError};
@@ -36,7 +37,7 @@ struct LastPublished {
 impl Store {
     /// Makes `dest` hold the artifact: compares, and rewrites what is missing or different. A file that
     /// is not as last published there was edited by hand, and goes to the trash first. Files in a
-    /// published folder that were never published are left alone.
+    /// published folder that were never published are left alone, but for those that are named by their content.
     ///
     /// # Errors
     /// When the artifact cannot be read or the destination cannot be written.
@@ -75,6 +76,13 @@ impl Store {
             written = true;
         }
 
+        if is_folder {
+            for place in self.outdated(dest, &wanted)? {
+                fs::remove_file(&place).map_err(|e| StoreError::io(&place, e))?;
+                written = true;
+            }
+        }
+
         let files = wanted
             .iter()
             .map(|(path, file)| (path.clone(), file.digest));
@@ -90,6 +98,31 @@ impl Store {
             (None, true) => Published::Written,
             (None, false) => Published::Unchanged,
         })
+    }
+
+    /// The files in `dest` that are named by their own content and are not wanted there: figures that an older report
+    /// has left, perhaps of another store. Nobody but retake gives such names, and one that was edited has lost its.
+    fn outdated(
+        &self,
+        dest: &Path,
+        wanted: &BTreeMap<String, FileEntry>,
+    ) -> Result<Vec<PathBuf>, StoreError> {
+        let mut outdated = Vec::new();
+        for entry in fs::read_dir(dest).map_err(|e| StoreError::io(dest, e))? {
+            let path = entry.map_err(|e| StoreError::io(dest, e))?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let Some((name, digits)) = name.and_then(|name| Some((name, named_digits(name)?)))
+            else {
+                continue;
+            };
+            if wanted.contains_key(name) || !path.is_file() {
+                continue;
+            }
+            if self.digest_file(&path)?.0.to_string().starts_with(digits) {
+                outdated.push(path);
+            }
+        }
+        Ok(outdated)
     }
 
     /// Copies an artifact out: a file to `dest` (replacing a file there), a folder to a new or empty
@@ -115,6 +148,9 @@ impl Store {
                     "the folder is not empty; name another destination",
                 ));
             }
+        }
+        if let Some(path) = self.held(artifact)? {
+            return copy_held(&path, dest);
         }
         self.make_folders(artifact, dest)?;
         for (relative, file) in self.files_of(artifact)? {
@@ -220,6 +256,13 @@ impl Store {
         let name = Digest::of_bytes(from.as_os_str().as_encoded_bytes());
         self.root.join("published").join(format!("{name}.json"))
     }
+}
+
+/// The hexadecimal digits, 12 at least, in a name like `fig-0123456789ab.svg`.
+fn named_digits(name: &str) -> Option<&str> {
+    let (digits, _) = name.strip_prefix("fig-")?.split_once('.')?;
+    let is_digest = digits.len() >= 12 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest.then_some(digits)
 }
 
 /// What lies where a file is to be published.

@@ -4,64 +4,116 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
-use super::gather::Gathered;
-use super::upstream::{Upstream, name};
-use super::{failed, figures};
-use crate::report::comparison::{Reported, compare};
-use crate::report::document::{Document, Files, Origin, Provenance};
+use super::gather::{Described, Gathered};
+use super::material::Material;
+use super::upstream::{Upstream, name, names};
+use super::{ReportConfig, failed, figures, settings};
+use crate::report::comparison::compare;
+use crate::report::document::{Document, Files, Origin, Prose, Provenance, Setting};
 use crate::report::findings::findings;
+use crate::report::markdown;
 use crate::report::mermaid::{Vertex, flowchart};
+use crate::report::quote::Quotes;
 use crate::report::runs::{Ending, Run};
 use crate::report::summary::summarise;
-use crate::stage::{ShownNode, StageCtx, StageError};
+use crate::stage::{ShownNode, StageError};
 
-/// Everything a report of `ctx` shows, and the figures beside it.
-pub fn document(
-    ctx: &StageCtx<'_>,
-    title: String,
-    reported: Option<&Reported>,
-) -> Result<(Document, Files), StageError> {
-    let upstream = Upstream::new(&ctx.shown);
+/// A report before it is text.
+#[derive(Debug, Clone, Default)]
+pub struct Composed {
+    /// everything it shows
+    pub document: Document,
+    /// the figures beside it
+    pub files: Files,
+    /// what its text may quote
+    pub quotes: Quotes,
+}
+
+/// Everything a report of `material` shows.
+pub fn compose(config: &ReportConfig, material: &Material<'_>) -> Result<Composed, StageError> {
+    let upstream = Upstream::new(material.shown);
     let mut files = Files::default();
     let mut gathered = Gathered::default();
-    for node in ctx.inputs.values().flat_map(|input| &input.nodes) {
+    for node in &material.inputs {
         gathered.take(node, &upstream, &mut files)?;
     }
+    gathered.mark_collapsed();
     let runs: Vec<Run> = gathered.runs.values().map(|(run, _)| run.clone()).collect();
     let summary = (!runs.is_empty())
         .then(|| summarise(&runs))
         .transpose()
         .map_err(failed)?;
-    let (shared, sections) = gathered.sections(&upstream);
-    let document = Document {
-        title,
-        pipeline: ctx.pipeline.clone(),
+    let Described {
+        settings,
+        differences,
+        sections,
+    } = gathered.described(&upstream);
+    let measured: Vec<_> = gathered.runs.into_values().collect();
+    let mut quotes = Quotes::of_runs(&measured).map_err(failed)?;
+    for node in material.shown {
+        let settings = settings::of(node).into_iter();
+        let settings = settings.map(|(name, value)| Setting { name, value });
+        quotes.add_settings(names(node), settings.collect());
+    }
+    let vertices = vertices(material);
+    let reported = config.reported.as_ref();
+    let mut document = Document {
+        title: config.title(material.pipeline),
+        pipeline: material.pipeline.to_owned(),
         comparison: reported.map(|reported| compare(reported, summary.as_ref(), &gathered.trained)),
         findings: summary.as_ref().map(findings).unwrap_or_default(),
         summary,
-        figures: figures::by_epoch(&runs, &mut files).map_err(failed)?,
-        shared,
+        figures: figures::overlays(&runs, &gathered.trained, &mut files)?,
+        settings,
+        differences,
         sections,
         extras: gathered.extras,
-        graph: flowchart(&vertices(ctx)),
+        graph: flowchart(&vertices),
+        vertices,
         provenance: Provenance {
-            pipeline_digest: ctx.pipeline_digest.to_string(),
-            command: ctx.command.clone(),
-            nodes: ctx
-                .shown
-                .iter()
+            pipeline_digest: material.pipeline_digest.to_string(),
+            command: material.command.to_owned(),
+            nodes: (material.shown.iter())
                 .map(|node| origin(node, &upstream))
                 .collect(),
         },
+        ..Document::default()
     };
-    Ok((document, files))
+    if let Some(comparison) = &document.comparison {
+        quotes.add_reported(&comparison.figures);
+    }
+    quotes.add_figures(document.all_figures());
+    document.prose = prose(config, &document, &quotes)?;
+    Ok(Composed {
+        document,
+        files,
+        quotes,
+    })
+}
+
+/// The user's sections, their numbers filled in.
+fn prose(
+    config: &ReportConfig,
+    document: &Document,
+    quotes: &Quotes,
+) -> Result<Vec<Prose>, StageError> {
+    let sections = config.sections.iter().filter_map(|section| {
+        let template = section.template()?;
+        let text = markdown::render(template, document, quotes).map_err(failed);
+        Some(text.map(|text| Prose {
+            title: section.title.clone(),
+            text: text.trim_end().to_owned(),
+            place: section.place,
+        }))
+    });
+    sections.collect()
 }
 
 /// One vertex a stage, in plan order, the report last.
-fn vertices(ctx: &StageCtx<'_>) -> Vec<Vertex> {
+fn vertices(material: &Material<'_>) -> Vec<Vertex> {
     let stage_of = |name: &String| name.split('[').next().unwrap_or_default().to_owned();
     let mut vertices: IndexMap<&str, Vertex> = IndexMap::new();
-    for node in &ctx.shown {
+    for node in material.shown {
         let vertex = vertices.entry(&node.stage).or_insert_with(|| Vertex {
             stage: node.stage.clone(),
             kind: node.kind.clone(),
@@ -74,13 +126,14 @@ fn vertices(ctx: &StageCtx<'_>) -> Vec<Vertex> {
             .reads
             .extend(node.inputs.values().flatten().map(stage_of));
     }
-    let inputs = ctx.inputs.values().flat_map(|input| &input.nodes);
     let own = Vertex {
-        stage: ctx.node.stage.clone(),
+        stage: material.node.stage.clone(),
         kind: "report".to_owned(),
         axes: Vec::new(),
         nodes: 1,
-        reads: inputs.map(|node| node.node.stage.clone()).collect(),
+        reads: (material.inputs.iter())
+            .map(|node| node.node.stage.clone())
+            .collect(),
     };
     vertices.into_values().chain([own]).collect()
 }

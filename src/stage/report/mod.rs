@@ -1,77 +1,45 @@
 //! `kind: report`: a Markdown report of everything upstream.
 
 mod compose;
+mod config;
 mod display;
 mod figures;
+mod frames;
 mod gather;
+mod material;
+mod networks;
 mod settings;
 mod upstream;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use compose::{Composed, compose};
+pub use config::{ReportConfig, SectionConfig, Text};
+pub use material::Material;
 
 use super::{
     DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, Outcome, OutputSpec, Product,
     StageCtx, StageError,
 };
-use crate::report::comparison::Reported;
 use crate::report::markdown;
-
-/// Settings of a report stage.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReportConfig {
-    /// The report's title; the pipeline's name without one.
-    #[serde(default)]
-    pub title: Option<String>,
-    /// Folder in the project, where the report is published as `report.md` with its figures.
-    #[serde(default, skip_serializing)]
-    pub out: Option<String>,
-    /// A file with a `MiniJinja` template to use instead of the built-in one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub template: Option<Template>,
-    /// What others have reported of experiments that the runs repeat: a table sets it beside the runs' figures.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reported: Option<Reported>,
-}
-
-/// A template: a path in YAML, its text once resolved.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "String", into = "String")]
-#[schemars(with = "String")]
-pub enum Template {
-    /// where the text is
-    Path(String),
-    /// the text
-    Text(String),
-}
-
-impl From<String> for Template {
-    fn from(path: String) -> Self {
-        Self::Path(path)
-    }
-}
-
-impl From<Template> for String {
-    fn from(template: Template) -> Self {
-        match template {
-            Template::Path(text) | Template::Text(text) => text,
-        }
-    }
-}
 
 impl Kind for ReportConfig {
     const NAME: &'static str = "report";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     /// A report takes any inputs, and of each what it can show.
     fn inputs(&self) -> Vec<InputSpec> {
         vec![InputSpec {
             gathers: true,
-            reads: vec!["metrics", "history", "images", "animation", "table"],
+            reads: vec![
+                "metrics",
+                "history",
+                "images",
+                "animation",
+                "sheet",
+                "table",
+            ],
             ..InputSpec::optional("*", &[])
         }]
     }
@@ -89,37 +57,11 @@ impl Kind for ReportConfig {
     }
 
     fn resolve(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
-        let Some(Template::Path(path)) = &self.template else {
-            return Ok(());
-        };
-        let file = root.join(path.strip_prefix("file:").unwrap_or(path));
-        match std::fs::read_to_string(&file) {
-            Ok(text) => {
-                self.template = Some(Template::Text(text));
-                Ok(())
-            }
-            Err(error) => {
-                let mut fault = Fault::at("template", format!("cannot read `{path}`: {error}"));
-                let missing = error.kind() == std::io::ErrorKind::NotFound;
-                fault.missing_file = missing.then_some(file);
-                Err(vec![fault])
-            }
-        }
+        self.read_files(root)
     }
 
     fn check(&self, _inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {
-        let mut faults = Vec::new();
-        if let Some(Template::Text(text)) = &self.template
-            && let Err(error) = markdown::check(text)
-        {
-            faults.push(Fault::at("template", error.to_string()));
-        }
-        if self.out.as_ref().is_some_and(|out| out.trim().is_empty()) {
-            faults.push(
-                Fault::at("out", "the folder's name is empty")
-                    .help("write one, as in `out: reports/shapes`"),
-            );
-        }
+        let faults = self.faults();
         if faults.is_empty() {
             Ok(DataSchema::default())
         } else {
@@ -136,21 +78,33 @@ impl Kind for ReportConfig {
     }
 
     fn run(&self, ctx: &StageCtx<'_>) -> Result<Outcome, StageError> {
-        let title = self.title.clone().unwrap_or_else(|| ctx.pipeline.clone());
-        let (document, files) = compose::document(ctx, title, self.reported.as_ref())?;
-        let template = self.template.clone().map(String::from);
-        let text = markdown::render(template.as_deref(), &document).map_err(failed)?;
-        let mut tree: BTreeMap<String, Product> = files
-            .0
-            .into_iter()
-            .map(|(name, bytes)| (name, Product::Bytes(bytes)))
-            .collect();
-        tree.insert("report.md".to_owned(), Product::Bytes(text.into_bytes()));
+        let files = folder(self, &Material::of(ctx))?.into_iter();
+        let tree = files.map(|(name, bytes)| (name, Product::Bytes(bytes)));
         Ok(Outcome {
-            outputs: BTreeMap::from([("report".to_owned(), Product::Tree(tree))]),
+            outputs: BTreeMap::from([("report".to_owned(), Product::Tree(tree.collect()))]),
             ..Outcome::default()
         })
     }
+}
+
+/// The name of a report's text in its folder.
+pub const TEXT: &str = "report.md";
+
+/// The files of a report: its text ([`TEXT`]) and the figures beside it.
+pub fn folder(
+    config: &ReportConfig,
+    material: &Material<'_>,
+) -> Result<BTreeMap<String, Vec<u8>>, StageError> {
+    let Composed {
+        document,
+        mut files,
+        quotes,
+    } = compose(config, material)?;
+    let template = config.template.as_ref().and_then(Text::template);
+    let template = template.unwrap_or(markdown::TEMPLATE);
+    let text = markdown::render(template, &document, &quotes).map_err(failed)?;
+    files.0.insert(TEXT.to_owned(), text.into_bytes());
+    Ok(files.0)
 }
 
 /// An error of the report layer as a stage's.

@@ -2,7 +2,10 @@
 
 use indexmap::IndexMap;
 
+use crate::report::quote::Names;
 use crate::report::runs::Ending;
+use crate::report::summary::SEED;
+use crate::stage::context::plain;
 use crate::stage::{NodeName, ShownNode, Status};
 
 /// Everything upstream, in plan order.
@@ -52,4 +55,26 @@ pub fn name(node: &ShownNode) -> String {
         axes: node.axes.clone(),
     }
     .to_string()
+}
+
+/// `stage[axis=value,…]` without the seed.
+pub fn seedless(node: &ShownNode) -> String {
+    let mut axes = node.axes.clone();
+    axes.shift_remove(SEED);
+    NodeName {
+        stage: node.stage.clone(),
+        axes,
+    }
+    .to_string()
+}
+
+/// What `node` may be called in prose.
+pub fn names(node: &ShownNode) -> Names {
+    let axes = node.axes.iter().filter(|(axis, _)| *axis != SEED);
+    let values = axes.map(|(_, value)| plain(value));
+    Names {
+        node: name(node),
+        group: seedless(node),
+        parts: [node.stage.clone()].into_iter().chain(values).collect(),
+    }
 }
