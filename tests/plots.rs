@@ -127,7 +127,7 @@ fn a_million_points_become_a_small_chart_that_keeps_gaps_and_extremes() {
     values[800_456] = -3.0;
     let chart = noisy(&values);
     let start = Instant::now();
-    let svg = chart.svg().unwrap();
+    let svg = chart.svg();
     assert!(
         start.elapsed() < Duration::from_secs(1),
         "{:?}",
@@ -180,7 +180,7 @@ fn odd_series_are_readable() {
                 noisy,
                 ..chart(vec![line("a", values)])
             };
-            let svg = svg.svg().unwrap();
+            let svg = svg.svg();
             check_geometry(&svg);
             let finite = values.iter().filter(|value| value.is_finite()).count();
             assert_eq!(svg.contains("no finite values"), finite == 0, "{values:?}");
@@ -210,7 +210,7 @@ fn odd_series_are_readable() {
 
 #[test]
 fn a_constant_series_runs_level_between_ticks() {
-    let svg = chart(vec![line("a", &[0.7; 30])]).svg().unwrap();
+    let svg = chart(vec![line("a", &[0.7; 30])]).svg();
     let bold = paths(&svg, "line c0").concat();
     assert!(bold.iter().all(|(_, y)| *y == bold[0].1));
     let grid: Vec<f64> = attributes(&svg, "line", "grid", "y1")
@@ -223,7 +223,7 @@ fn a_constant_series_runs_level_between_ticks() {
 #[test]
 fn the_axis_is_logarithmic_where_one_line_spans_two_decades_and_says_so() {
     let falls: Vec<f64> = (0..30).map(|i| 10_f64.powf(-f64::from(i) / 10.0)).collect();
-    let log = |lines: Vec<Line>| chart(lines).svg().unwrap().contains("(log scale)");
+    let log = |lines: Vec<Line>| chart(lines).svg().contains("(log scale)");
     assert!(log(vec![line("a", &falls)]));
     assert!(!log(vec![line("a", &falls[..15])]), "a decade and a half");
     assert!(
@@ -238,9 +238,9 @@ fn the_axis_is_logarithmic_where_one_line_spans_two_decades_and_says_so() {
         linear: true,
         ..chart(vec![line("a", &falls)])
     };
-    assert!(!linear.svg().unwrap().contains("(log scale)"));
+    assert!(!linear.svg().contains("(log scale)"));
     // Equal factors are equal steps.
-    let bold = paths(&chart(vec![line("a", &falls)]).svg().unwrap(), "line c0").concat();
+    let bold = paths(&chart(vec![line("a", &falls)]).svg(), "line c0").concat();
     let steps: Vec<f64> = bold.windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
     assert!(
         steps.iter().all(|step| (step - steps[0]).abs() < 0.3),
@@ -274,7 +274,7 @@ fn smoothing_keeps_straight_lines_and_takes_noise_away() {
 fn noisy_lines_show_what_they_are_the_mean_of() {
     let values = |n: usize| -> Vec<f64> { (0..n).map(|i| (i as f64 * 2.4).sin()).collect() };
     let count = |svg: &str, class: &str| paths(svg, class).len();
-    let short = noisy(&values(20)).svg().unwrap();
+    let short = noisy(&values(20)).svg();
     assert_eq!(
         (
             count(&short, "band"),
@@ -282,7 +282,7 @@ fn noisy_lines_show_what_they_are_the_mean_of() {
         ),
         (0, 20)
     );
-    let middle = noisy(&values(200)).svg().unwrap();
+    let middle = noisy(&values(200)).svg();
     assert_eq!(
         (
             count(&middle, "raw"),
@@ -292,7 +292,7 @@ fn noisy_lines_show_what_they_are_the_mean_of() {
         (1, 0, 1)
     );
     assert_eq!(paths(&middle, "raw")[0].len(), 200);
-    let long = noisy(&values(2000)).svg().unwrap();
+    let long = noisy(&values(2000)).svg();
     assert_eq!(
         (
             count(&long, "raw"),
@@ -313,7 +313,7 @@ fn noisy_lines_show_what_they_are_the_mean_of() {
 #[test]
 fn two_hundred_lines_have_seven_colours_and_the_rest_is_grey() {
     let lines = (0..200).map(|i| line(&format!("run {i}"), &[f64::from(i), 1.0, 2.0]));
-    let svg = chart(lines.collect()).svg().unwrap();
+    let svg = chart(lines.collect()).svg();
     check_geometry(&svg);
     assert_eq!(
         attributes(&svg, "path", "other", "d").len(),
@@ -331,7 +331,7 @@ fn two_hundred_lines_have_seven_colours_and_the_rest_is_grey() {
 fn long_names_lose_their_middle_and_the_legend_wraps() {
     let name = |end: &str| format!("model={}{end}", "x".repeat(300));
     let lines = ["a", "b", "c", "d"].map(|end| line(&name(end), &[1.0, 2.0]));
-    let svg = chart(lines.to_vec()).svg().unwrap();
+    let svg = chart(lines.to_vec()).svg();
     let names: Vec<String> = texts(&svg)
         .into_iter()
         .filter(|text| text.starts_with("model="))
@@ -359,7 +359,7 @@ fn rings_have_their_value_beside_them_and_words_do_not_collide() {
         ..line(name, values)
     };
     let lines = (0..6).map(|i| ringed(&format!("l{i}"), &[9.0, 5.0 + f64::from(i) * 0.01, 7.0], 1));
-    let svg = chart(lines.collect()).svg().unwrap();
+    let svg = chart(lines.collect()).svg();
     assert_eq!(attributes(&svg, "circle", "ring", "r").len(), 6);
     let words = svg.matches("!</text>").count();
     assert!((1..=6).contains(&words), "{words}");
@@ -376,15 +376,13 @@ fn rings_have_their_value_beside_them_and_words_do_not_collide() {
             );
         }
     }
-    let alone = chart(vec![ringed("a", &[3.0, 1.0, 2.0], 1)]).svg().unwrap();
+    let alone = chart(vec![ringed("a", &[3.0, 1.0, 2.0], 1)]).svg();
     assert_eq!(alone.matches("a!</text>").count(), 1);
 }
 
 #[test]
 fn names_are_safe_text_and_the_figure_says_what_it_is() {
-    let hostile = chart(vec![line("b <&>\u{0}\"", &[1.0]), line("c", &[2.0])])
-        .svg()
-        .unwrap();
+    let hostile = chart(vec![line("b <&>\u{0}\"", &[1.0]), line("c", &[2.0])]).svg();
     assert!(hostile.contains("b &lt;&amp;&gt;\u{fffd}&quot;"));
     assert!(
         hostile.contains("<title>loss of gan</title>")
@@ -406,7 +404,7 @@ fn a_small_chart_is_this_text() {
             line("hinge", &[2.0, f64::NAN]),
         ])
     };
-    insta::assert_snapshot!(small.svg().unwrap());
+    insta::assert_snapshot!(small.svg());
 }
 
 /// Linear light of a colour `#rrggbb`.
@@ -502,7 +500,7 @@ fn colours_are_told_apart_with_any_vision_on_light_and_on_dark_paper() {
                 }
             }
         }
-        let svg = chart(vec![line("a", &[1.0, 2.0])]).svg().unwrap();
+        let svg = chart(vec![line("a", &[1.0, 2.0])]).svg();
         let (usual, dark) = svg.split_once("@media(prefers-color-scheme:dark)").unwrap();
         let css = if scheme == 0 { usual } else { dark };
         assert!(css.contains(&format!(".paper{{fill:{paper}}}")) && css.contains(colours[0]));
@@ -589,7 +587,7 @@ fn runs_that_differ_in_their_seed_are_one_line_in_a_band() {
         "{}",
         chart.about
     );
-    check_geometry(&chart.svg().unwrap());
+    check_geometry(&chart.svg());
     assert!(
         by_epoch(&[run(&[], &[3.0])]).is_empty(),
         "a single checkpoint is no curve"
@@ -713,7 +711,7 @@ fn losses_of_a_matrix_are_laid_over_each_other_by_step() {
     );
     // A shorter run ends where it ends.
     assert!(hinge.points.last().unwrap().0 <= 100.0 && hinge.band.is_empty());
-    check_geometry(&charts[0].svg().unwrap());
+    check_geometry(&charts[0].svg());
     assert!(by_step(&nodes[2..]).is_empty(), "one run is no comparison");
 }
 

@@ -356,6 +356,25 @@ fn what_others_reported_stands_beside_what_the_runs_gave() {
     );
 }
 
+#[test]
+fn reported_experiments_that_no_run_stands_for_are_told() {
+    let with = |axis: &str| {
+        let reported =
+            json!({"axis": axis, "source": "a report", "here": "here", "rows": {"bce": "89.276"}});
+        text(&files(
+            config(json!({"reported": reported}))
+                .run(&bench().ctx(7))
+                .unwrap(),
+        ))
+    };
+    assert!(
+        with("row").contains(
+            "- No run stands for any of the reported experiments: none has an axis `row`"
+        )
+    );
+    assert!(!with("loss").contains("No run stands"));
+}
+
 /// The template is compiled in, so nothing but the version says to old records that it has changed.
 #[test]
 fn another_built_in_template_is_another_version() {

@@ -238,13 +238,9 @@ pub struct Files(pub BTreeMap<String, Vec<u8>>);
 
 impl Files {
     /// Draws `chart` and gives the figure to refer to it by.
-    pub fn chart(&mut self, chart: &Chart) -> Result<Figure, ReportError> {
-        let svg = chart.svg()?;
-        Ok(self.add(
-            svg.into_bytes(),
-            "svg",
-            captioned(&chart.title, &chart.about),
-        ))
+    pub fn chart(&mut self, chart: &Chart) -> Figure {
+        let svg = chart.svg().into_bytes();
+        self.add(svg, "svg", captioned(&chart.title, &chart.about))
     }
 
     /// Draws a histogram.

@@ -75,9 +75,6 @@ pub enum ReportError {
         /// a near one, or those there are
         help: Option<String>,
     },
-    /// A figure could not be drawn.
-    #[error("plot: {0}")]
-    Plot(String),
     /// An image could not be encoded.
     #[error("image: {0}")]
     Image(#[from] image::ImageError),

@@ -16,6 +16,9 @@ use crate::run::resolve::Settled;
 use crate::stage::report::{TEXT, folder};
 use crate::store::{LockBlock, LockFile};
 
+/// A report of another run altogether differs everywhere: so many differences are told of one.
+const LISTED: usize = 100;
+
 /// How a check ended.
 enum Verdict {
     /// as the records say; so many numbers and figures
@@ -59,8 +62,11 @@ pub fn run(opened: &Opened, reports: &[usize]) -> Result<Exit, CliError> {
                 }
             }
             Verdict::Different(differences) => {
-                for difference in differences {
+                for difference in differences.iter().take(LISTED) {
                     text += &format!("{shown}: {difference}\n");
+                }
+                if let more @ 1.. = differences.len().saturating_sub(LISTED) {
+                    text += &format!("{shown}: … and {more} more differences\n");
                 }
                 exit = Exit::Different;
             }

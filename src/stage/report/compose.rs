@@ -63,7 +63,7 @@ pub fn compose(config: &ReportConfig, material: &Material<'_>) -> Result<Compose
         comparison: reported.map(|reported| compare(reported, summary.as_ref(), &gathered.trained)),
         findings: summary.as_ref().map(findings).unwrap_or_default(),
         summary,
-        figures: figures::overlays(&runs, &gathered.trained, &mut files)?,
+        figures: figures::overlays(&runs, &gathered.trained, &mut files),
         settings,
         differences,
         sections,
@@ -80,6 +80,13 @@ pub fn compose(config: &ReportConfig, material: &Material<'_>) -> Result<Compose
         ..Document::default()
     };
     if let Some(comparison) = &document.comparison {
+        let has_runs = comparison.rows.iter().any(|row| row.runs > 0);
+        if !has_runs {
+            document.findings.push(format!(
+                "No run stands for any of the reported experiments: none has an axis `{}` with their names.",
+                comparison.axis
+            ));
+        }
         quotes.add_reported(&comparison.figures);
     }
     quotes.add_figures(document.all_figures());

@@ -25,11 +25,7 @@ pub fn history(node: &InputNode) -> Result<Option<History>, StageError> {
 }
 
 /// Plots of losses and accuracies by step, of learning rates that change, and of gradients.
-pub fn curves(
-    history: &History,
-    label: &str,
-    files: &mut Files,
-) -> Result<Vec<Figure>, StageError> {
+pub fn curves(history: &History, label: &str, files: &mut Files) -> Vec<Figure> {
     let mut losses = history.lines("loss");
     losses.extend(history.lines("penalty"));
     let mut terms = Vec::new();
@@ -73,9 +69,9 @@ pub fn curves(
             linear,
             ..Chart::default()
         };
-        figures.push(files.chart(&chart).map_err(failed)?);
+        figures.push(files.chart(&chart));
     }
-    Ok(figures)
+    figures
 }
 
 /// Whether a column is the loss of a whole network, in training or on validation images.
@@ -97,16 +93,9 @@ fn about(lines: &[Line], noisy: bool) -> String {
 }
 
 /// Metrics by epoch of all runs, and losses by step of stages with a matrix.
-pub fn overlays(
-    runs: &[Run],
-    trained: &[Trained],
-    files: &mut Files,
-) -> Result<Vec<Figure>, StageError> {
+pub fn overlays(runs: &[Run], trained: &[Trained], files: &mut Files) -> Vec<Figure> {
     let charts = [overlay::by_epoch(runs), overlay::by_step(trained)].concat();
-    let figures = charts
-        .iter()
-        .map(|chart| files.chart(chart).map_err(failed));
-    figures.collect()
+    charts.iter().map(|chart| files.chart(chart)).collect()
 }
 
 /// How the model's own discriminator scores real and generated images at the last checkpoint, where that was measured.

@@ -75,7 +75,7 @@ impl Gathered {
             "train" if !self.curves.contains_key(&label) => {
                 let mut curves = Vec::new();
                 if let Some(history) = figures::history(node)? {
-                    curves = figures::curves(&history, &label, files)?;
+                    curves = figures::curves(&history, &label, files);
                     self.trained.push(Trained {
                         stage: shown.stage.clone(),
                         axes: shown.axes.clone(),
