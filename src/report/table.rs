@@ -79,22 +79,28 @@ pub struct Text {
 /// What a cell shows that holds nothing.
 pub const NOTHING: &str = "–";
 
-/// `frame` as text: four significant digits, without columns that hold nothing.
+/// Columns of measured numbers. Other numbers with a fraction are settings, and stand as they were set.
+const MEASURED: [&str; 2] = ["value", "bias"];
+
+/// `frame` as text: measured numbers with four significant digits, without columns that hold nothing.
 pub fn plain(frame: &DataFrame) -> Result<Text, ReportError> {
     let columns: Vec<&Column> = frame
         .columns()
         .iter()
         .filter(|column| column.null_count() < column.len() || column.is_empty())
         .collect();
-    let text = |value: Value| match value {
+    let text = |column: &Column, value: Value| match value {
         Value::Null => NOTHING.to_owned(),
         Value::String(text) => text,
-        Value::Number(number) if number.is_f64() => {
+        Value::Number(number) if number.is_f64() && MEASURED.contains(&column.name().as_str()) => {
             number::significant(number.as_f64().unwrap_or(f64::NAN))
         }
         other => other.to_string(),
     };
-    let row = |index| columns.iter().map(|c| Ok(text(cell(c, index)?))).collect();
+    let row = |index| {
+        let cells = columns.iter();
+        cells.map(|c| Ok(text(c, cell(c, index)?))).collect()
+    };
     Ok(Text {
         header: columns.iter().map(|c| c.name().to_string()).collect(),
         rows: (0..frame.height())

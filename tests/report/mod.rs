@@ -228,6 +228,23 @@ fn parquet_holds_the_same_cells_as_json() {
 }
 
 #[test]
+fn an_axis_stands_as_it_was_set_beside_a_rounded_value() {
+    let axes = [("lr", json!(0.0002))];
+    let runs = [run(
+        "s",
+        &axes,
+        Ending::Ok,
+        vec![row(Metric::Accuracy, 1, 0.123_456_7)],
+    )];
+    let table = table::render(&long(&runs, &[]).unwrap(), TableFormat::Md).unwrap();
+    let text = String::from_utf8(table).unwrap();
+    assert!(
+        text.contains("| 0.0002 |") && text.contains("| 0.1235 |"),
+        "{text}"
+    );
+}
+
+#[test]
 fn markdown_tables_survive_hostile_names() {
     let axes = [("a|b", json!("x|y*z\nw"))];
     let runs = [run(
