@@ -1,7 +1,7 @@
 //! Times a report of many runs: its text, tables and figures from histories, metrics and grids.
 //!
 //! `cargo bench --bench report -- [RUNS] [STEPS]` (200 and 5,000 if not given). Prints what one report takes: seconds,
-//! files and their bytes, and the process's peak of memory.
+//! files and their bytes, and the process's peak of memory; and what a chart of a million points takes.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,6 +14,7 @@ use retake::hash::Digest;
 use retake::metric::document::Metrics;
 use retake::metric::{Metric, MetricRow, Request};
 use retake::report::grid::{contact_sheet, png};
+use retake::report::plot::{Chart, Line};
 use retake::rng::Stream;
 use retake::stage::report::{Material, ReportConfig, folder};
 use retake::stage::{Artifact, Format, InputNode, NodeName, ShownNode, Status};
@@ -67,6 +68,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         files.len(),
         bytes as f64 / 1e6,
         peak_memory().unwrap_or(0) / 1024
+    );
+    let mut points = vec![0.0; 1_000_000];
+    Stream::new(0, "points", 0).fill_normal(&mut points);
+    let points = (0..).map(f64::from).zip(points.into_iter().map(f64::from));
+    let chart = Chart {
+        title: "A million points".to_owned(),
+        lines: vec![Line::new("noise".to_owned(), points.collect())],
+        noisy: true,
+        ..Chart::default()
+    };
+    let begun = Instant::now();
+    let svg = chart.svg();
+    println!(
+        "a chart of a million points: {:.0} ms, {:.0} KB",
+        begun.elapsed().as_secs_f64() * 1e3,
+        svg.len() as f64 / 1e3
     );
     Ok(())
 }

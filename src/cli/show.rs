@@ -3,6 +3,7 @@
 use super::common::{CliError, Exit, Opened, PipelineArgs, color_on_stdout, print_bytes, say};
 use super::results::{Histories, Results, results};
 use crate::plan::Source;
+use crate::report::cells::names_exist;
 use crate::report::comparison::compare;
 use crate::report::contrast::{Contrast, contrast};
 use crate::report::runs::{Pick, Run, metrics_of};
@@ -187,7 +188,7 @@ impl Args {
             });
         }
         if !runs.is_empty() {
-            frame::settings_exist(runs, &self.settings).map_err(CliError::bad)?;
+            names_exist(runs, &self.settings).map_err(CliError::bad)?;
         }
         Ok(Shown {
             frame: frame::long(runs, &self.settings).map_err(CliError::failed)?,

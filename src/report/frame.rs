@@ -126,11 +126,6 @@ pub fn long(runs: &[Run], settings: &[String]) -> Result<DataFrame, ReportError>
     Ok(DataFrame::new_infer_height(columns)?)
 }
 
-/// An error where one of `settings` is no setting of any run.
-pub fn settings_exist(runs: &[Run], settings: &[String]) -> Result<(), ReportError> {
-    super::cells::names_exist(runs, settings)
-}
-
 /// The values of one set of images: metric, value, direction, samples, the part of it that comes of their being few (where
 /// any has one), extractor and reference (short digests), and protocol in words.
 pub fn of_one(rows: &[MetricRow]) -> Result<DataFrame, ReportError> {

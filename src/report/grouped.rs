@@ -12,7 +12,7 @@ use super::frame::{better, column_of};
 use super::inference::{Interval, interval};
 use super::number::{mean_sd, range, significant, statistics};
 use super::runs::{Pick, Run, STAGE, axes_of, outcome};
-use super::summary::{SEED, aggregate};
+use super::summary::{SEED, aggregate, leaders};
 use super::table::{NOTHING, Text};
 use crate::metric::Direction;
 
@@ -142,28 +142,17 @@ pub fn grouped(runs: &[Run], by: &[String], pick: Pick) -> Result<DataFrame, Rep
 
 /// Marks the best means among the rows of one metric and protocol, where there are two or more.
 fn mark_best(directions: &HashMap<&str, Direction>, rows: &mut [Row]) {
-    let means: Vec<Option<f64>> = rows
-        .iter()
-        .map(|row| (!row.values.is_empty()).then(|| statistics(&row.values).0))
-        .collect();
-    let mut rivals: IndexMap<(Option<String>, Option<String>), Vec<usize>> = IndexMap::new();
-    for (index, row) in rows.iter().enumerate() {
-        if means[index].is_some() {
-            let ranking = (row.metric.clone(), row.protocol.clone());
-            rivals.entry(ranking).or_default().push(index);
-        }
-    }
-    for ((metric, _), rivals) in rivals {
-        let Some(direction) = metric.and_then(|metric| directions.get(metric.as_str())) else {
-            continue;
-        };
-        let ranked = direction.arrow() != "" && rivals.len() > 1;
-        for index in rivals.iter().filter(|_| ranked) {
-            let Some(mean) = means[*index] else { continue };
-            let beaten = rivals
-                .iter()
-                .any(|rival| means[*rival].is_some_and(|rival| direction.better(rival, mean)));
-            rows[*index].best = !beaten && !mean.is_nan();
+    for (metric, direction) in directions {
+        let means = rows.iter().map(|row| {
+            let counts = row.metric.as_deref() == Some(*metric) && !row.values.is_empty();
+            (
+                row.protocol.clone(),
+                counts.then(|| statistics(&row.values).0),
+            )
+        });
+        let is_best = leaders(*direction, means.collect());
+        for (row, is_best) in rows.iter_mut().zip(is_best) {
+            row.best |= is_best;
         }
     }
 }

@@ -9,7 +9,7 @@
 //! Everything is a function of its input to the byte: no clock, no machine, no iteration order of a hash.
 
 pub mod animation;
-mod cells;
+pub mod cells;
 pub mod check;
 pub mod collapse;
 pub mod comparison;

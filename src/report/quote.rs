@@ -3,6 +3,7 @@
 //! A name is an evaluation, the model it measured, a group of either that differs in its seed only, a whole stage of one
 //! node, or a value of an axis, whichever is enough to tell it from the others.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,13 +11,12 @@ use indexmap::{IndexMap, IndexSet};
 use minijinja::value::{Enumerator, Kwargs, Object, Value};
 use minijinja::{Environment, Error, ErrorKind};
 
-use super::ReportError;
 use super::comparison::ComparedFigure;
 use super::document::{Figure, Setting, headline};
 use super::inference::Interval;
 use super::number::significant;
-use super::runs::{Ending, Run};
-use super::summary::{Pick, SEED, Summary, SummaryCell, summarise};
+use super::runs::{Ending, Run, metrics_of};
+use super::summary::{Pick, SEED, Summary, SummaryCell};
 use super::table::NOTHING;
 use crate::suggest;
 
@@ -69,18 +69,20 @@ pub struct Names {
 }
 
 impl Quotes {
-    /// What `runs` gave: evaluations, each with the names of what it measured.
-    pub fn of_runs(runs: &[(Run, Names)]) -> Result<Self, ReportError> {
+    /// What `runs` gave: evaluations, each with the names of what it measured. `summary` is theirs.
+    pub fn of_runs(runs: &[(Run, Names)], summary: &Summary) -> Self {
         let mut quotes = Self::default();
-        let all: Vec<Run> = runs.iter().map(|(run, _)| run.clone()).collect();
-        if all.is_empty() {
-            return Ok(quotes);
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, (run, _)) in runs.iter().enumerate() {
+            let names = IndexSet::from([run.name(), run.name_without(&[SEED])]);
+            for name in names {
+                by_name.entry(name).or_default().push(index);
+            }
         }
-        let summary = summarise(&all)?;
         for row in &summary.rows {
-            let of_row = |run: &Run| [run.name(), run.name_without(&[SEED])].contains(&row.name);
             let mut names = IndexSet::from([row.name.clone()]);
-            for (run, subject) in runs.iter().filter(|(run, _)| of_row(run)) {
+            for index in by_name.get(&row.name).into_iter().flatten() {
+                let (run, subject) = &runs[*index];
                 names.extend([subject.group.clone(), run.stage.clone()]);
                 names.extend(subject.parts.iter().cloned());
                 let axes = run.axes.iter().filter(|(axis, _)| *axis != SEED);
@@ -97,32 +99,22 @@ impl Quotes {
             }
             quotes.measured.push(Named {
                 names,
-                of: picked(&summary, &row.cells),
+                of: picked(summary, &row.cells),
             });
         }
-        quotes.add_members(runs)?;
-        Ok(quotes)
+        quotes.add_members(runs);
+        quotes
     }
 
     /// Each of the runs that are shown in groups, on its own.
-    fn add_members(&mut self, runs: &[(Run, Names)]) -> Result<(), ReportError> {
-        for (run, subject) in runs {
-            let name = run.name();
-            if self
-                .measured
-                .iter()
-                .any(|named| named.names.contains(&name))
-            {
-                continue;
-            }
-            let summary = summarise(std::slice::from_ref(run))?;
-            let rows = summary.rows.iter().map(|row| Named {
-                names: IndexSet::from([name.clone(), subject.node.clone()]),
-                of: picked(&summary, &row.cells),
-            });
-            self.measured.extend(rows);
-        }
-        Ok(())
+    fn add_members(&mut self, runs: &[(Run, Names)]) {
+        let known = self.measured.iter().flat_map(|named| &named.names);
+        let known: HashSet<String> = known.cloned().collect();
+        let members = runs.iter().filter(|(run, _)| !known.contains(&run.name()));
+        self.measured.extend(members.map(|(run, subject)| Named {
+            names: IndexSet::from([run.name(), subject.node.clone()]),
+            of: alone(run),
+        }));
     }
 
     /// Lets the settings of a node be quoted.
@@ -343,6 +335,31 @@ fn split<'r>(reference: &'r str, known: &IndexSet<&'r str>) -> Option<(Option<&'
         Some((Some(name), *known))
     });
     ends.max_by_key(|(_, known)| known.len())
+}
+
+/// The values of a single run by metric, as a group of one shows them.
+fn alone(run: &Run) -> IndexMap<String, Picked> {
+    let metrics = metrics_of(std::slice::from_ref(run)).into_iter();
+    let picked = metrics.map(|metric| {
+        let rows = run.rows.iter().filter(|row| row.metric == metric);
+        let several = rows.count() > 1;
+        let quote = |pick: Pick| {
+            let row = run.pick(&metric, pick)?;
+            let epoch = row.epoch.filter(|_| pick == Pick::Best);
+            let epoch = epoch.map_or_else(String::new, |epoch| format!(" @ {epoch}"));
+            Some(Quote {
+                text: significant(row.value) + &epoch,
+                mean: Some(row.value),
+                sd: None,
+                n: 1,
+                interval: None,
+            })
+        };
+        let last = quote(Pick::Last);
+        let best = several.then(|| quote(Pick::Best)).flatten();
+        (metric, Picked { last, best })
+    });
+    picked.collect()
 }
 
 /// The cells of one row by metric.

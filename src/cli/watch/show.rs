@@ -14,19 +14,9 @@ use crate::report::document::{Document, Files, Section};
 use crate::report::page;
 use crate::run::resolve::{Settled, show, shown_digest};
 use crate::run::text;
-use crate::stage::report::{Composed, Material, ReportConfig, compose};
+use crate::stage::report::{Composed, Material, READS, ReportConfig, compose};
 use crate::stage::{Artifact, Format, InputNode, NodeName, ShownNode, StageConfig};
 use crate::store::Record;
-
-/// Outputs that a report reads, whatever the kind.
-const READ: [&str; 6] = [
-    "metrics",
-    "history",
-    "images",
-    "sheet",
-    "animation",
-    "table",
-];
 
 /// The page as `look` has it.
 pub fn page(
@@ -137,7 +127,7 @@ fn finished(watcher: &Watcher<'_>, node: &Node, settled: &Settled) -> InputNode 
     };
     let there: Vec<(&String, &Artifact)> =
         settled.record.outputs.iter().filter(can_be_shown).collect();
-    let is_read = |(name, _): &&(&String, &Artifact)| READ.contains(&name.as_str());
+    let is_read = |(name, _): &&(&String, &Artifact)| READS.contains(&name.as_str());
     let mut taken: Vec<&(&String, &Artifact)> = there.iter().filter(is_read).collect();
     if taken.is_empty() {
         taken.extend(there.first());

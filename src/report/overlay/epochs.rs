@@ -105,11 +105,6 @@ pub fn by_epoch(runs: &[Run]) -> Vec<Chart> {
             charts(grouped(curves.iter().map(|(place, curve)| (*place, curve))));
         let last = charts.len() - 1;
         for (at, (shared, groups)) in charts.into_iter().enumerate() {
-            let seeds = groups
-                .iter()
-                .map(|group| group.members.len())
-                .max()
-                .unwrap_or(0);
             let words: Vec<_> = groups.iter().map(|group| group.words.clone()).collect();
             let lines = distinct(&words).into_iter().zip(&groups);
             let alike = levels.iter().filter(|(other, ..)| other == scale);
@@ -124,7 +119,7 @@ pub fn by_epoch(runs: &[Run]) -> Vec<Chart> {
             }
             drawn.push(Chart {
                 title: titled(&name, &shared),
-                about: about + &remark(seeds, if at == last { left_out } else { 0 }),
+                about: about + &remark(&groups, if at == last { left_out } else { 0 }),
                 x_label: "epoch".to_owned(),
                 y_label: format!("{metric} {}", direction.arrow())
                     .trim_end()

@@ -101,9 +101,9 @@ fn named(words: &[(String, String)], axes: &[String]) -> String {
 }
 
 /// The end of a chart's sentence.
-pub fn remark(seeds: usize, left_out: usize) -> String {
+pub fn remark<T>(groups: &[Group<T>], left_out: usize) -> String {
     let mut remark = String::new();
-    if seeds > 1 {
+    if groups.iter().any(|group| group.members.len() > 1) {
         remark += " Runs that differ in their seed only are one line, their mean, in a band from the least to the greatest.";
     }
     if left_out > 0 {

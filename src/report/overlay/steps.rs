@@ -46,18 +46,13 @@ pub fn by_step(trained: &[Trained]) -> Vec<Chart> {
             ));
             let last = charts.len() - 1;
             for (at, (shared, groups)) in charts.into_iter().enumerate() {
-                let seeds = groups
-                    .iter()
-                    .map(|group| group.members.len())
-                    .max()
-                    .unwrap_or(0);
                 let words: Vec<_> = groups.iter().map(|group| group.words.clone()).collect();
                 let lines = distinct(&words).into_iter().zip(&groups);
                 drawn.push(Chart {
                     title: titled(&format!("{column} of {stage} by step"), &shared),
                     about: format!(
                         "{column} of the runs of {stage}, each smoothed by a running mean over a twentieth of the steps.{}",
-                        remark(seeds, if at == last { left_out } else { 0 })
+                        remark(&groups, if at == last { left_out } else { 0 })
                     ),
                     x_label: "step".to_owned(),
                     y_label: column.to_owned(),

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 pub use self::leads::{Lead, Placed};
-pub use self::rank::{Way, ways};
+pub use self::rank::{Way, leaders, ways};
 use self::rank::{mark_best, mark_protocols};
 pub(super) use self::values::{Lists, Picked, aggregate};
 use super::ReportError;
@@ -19,6 +19,7 @@ use super::inference::{Interval, interval};
 use super::number::{mean_sd, range, significant, statistics};
 pub use super::runs::Pick;
 use super::runs::{Ending, Run, axes_of, metrics_of, outcome, text};
+use super::table::NOTHING;
 use crate::metric::MetricRow;
 
 /// The axis that is averaged over.
@@ -167,7 +168,7 @@ pub fn summarise(runs: &[Run]) -> Result<Summary, ReportError> {
 fn label(run: &Run, axis: &str, members: usize) -> String {
     match run.axes.get(axis) {
         Some(value) if axis != SEED || members == 1 => text(value),
-        _ => "–".to_owned(),
+        _ => NOTHING.to_owned(),
     }
 }
 
@@ -262,7 +263,7 @@ fn cell(
     let (mean, sd) = statistics(values);
     let mut text = match (values.as_slice(), first.ending) {
         ([], Ending::Diverged { .. }) => outcome(members.iter().map(|run| &runs[*run])),
-        ([], _) => "–".to_owned(),
+        ([], _) => NOTHING.to_owned(),
         ([value], _) => significant(*value),
         _ => mean_sd(mean, sd),
     };

@@ -1,9 +1,12 @@
 //! Which values compare, and which of those is best.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use indexmap::IndexMap;
 
 use super::{SummaryColumn, SummaryRow};
-use crate::metric::MetricRow;
+use crate::metric::{Direction, MetricRow};
 use crate::report::runs::Run;
 
 const MARKS: [&str; 6] = ["¹", "²", "³", "⁴", "⁵", "⁶"];
@@ -83,22 +86,35 @@ pub fn mark_best(runs: &[Run], columns: &[SummaryColumn], rows: &mut [SummaryRow
             .find(|row| row.metric == column.metric)
             .map(|row| row.direction);
         let Some(direction) = direction else { continue };
-        let cells: Vec<(String, Option<f64>)> = rows
-            .iter()
-            .map(|row| {
-                (
-                    row.cells[position].protocol.clone(),
-                    row.cells[position].mean,
-                )
-            })
+        let cells = rows.iter().map(|row| &row.cells[position]);
+        let of = cells
+            .map(|cell| (cell.protocol.clone(), cell.mean))
             .collect();
-        for (row, (protocol, mean)) in rows.iter_mut().zip(&cells) {
-            let rivals = || cells.iter().filter(|(p, m)| p == protocol && m.is_some());
-            row.cells[position].best = mean.is_some_and(|mean| {
-                rivals().count() > 1
-                    && !rivals()
-                        .any(|(_, rival)| rival.is_some_and(|rival| direction.better(rival, mean)))
-            });
+        for (row, is_best) in rows.iter_mut().zip(leaders(direction, of)) {
+            row.cells[position].best = is_best;
         }
     }
+}
+
+/// Which of values by ranking are the best of theirs, where there are two or more to rank; NaN never is.
+pub fn leaders<K: Eq + Hash>(direction: Direction, values: Vec<(K, Option<f64>)>) -> Vec<bool> {
+    let mut rankings: HashMap<K, Vec<usize>> = HashMap::new();
+    let mut is_best = vec![false; values.len()];
+    let mut means = Vec::with_capacity(values.len());
+    for (index, (ranking, mean)) in values.into_iter().enumerate() {
+        if mean.is_some() {
+            rankings.entry(ranking).or_default().push(index);
+        }
+        means.push(mean.unwrap_or(f64::NAN));
+    }
+    for rivals in rankings.into_values().filter(|rivals| rivals.len() > 1) {
+        for index in &rivals {
+            let mean = means[*index];
+            let beaten = rivals
+                .iter()
+                .any(|rival| direction.better(means[*rival], mean));
+            is_best[*index] = direction != Direction::Neither && !beaten && !mean.is_nan();
+        }
+    }
+    is_best
 }

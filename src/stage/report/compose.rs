@@ -49,7 +49,10 @@ pub fn compose(config: &ReportConfig, material: &Material<'_>) -> Result<Compose
         sections,
     } = gathered.described(&upstream);
     let measured: Vec<_> = gathered.runs.into_values().collect();
-    let mut quotes = Quotes::of_runs(&measured).map_err(failed)?;
+    let mut quotes = match &summary {
+        Some(summary) => Quotes::of_runs(&measured, summary),
+        None => Quotes::default(),
+    };
     for node in material.shown {
         let settings = settings::of(node).into_iter();
         let settings = settings.map(|(name, value)| Setting { name, value });

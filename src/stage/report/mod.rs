@@ -24,6 +24,16 @@ use super::{
 };
 use crate::report::markdown;
 
+/// The outputs that a report reads, of whichever kind of stage.
+pub const READS: [&str; 6] = [
+    "metrics",
+    "history",
+    "images",
+    "animation",
+    "sheet",
+    "table",
+];
+
 impl Kind for ReportConfig {
     const NAME: &'static str = "report";
     const VERSION: u32 = 3;
@@ -32,14 +42,7 @@ impl Kind for ReportConfig {
     fn inputs(&self) -> Vec<InputSpec> {
         vec![InputSpec {
             gathers: true,
-            reads: vec![
-                "metrics",
-                "history",
-                "images",
-                "animation",
-                "sheet",
-                "table",
-            ],
+            reads: READS.to_vec(),
             ..InputSpec::optional("*", &[])
         }]
     }

@@ -8,6 +8,7 @@ use super::upstream::seedless;
 use crate::hash::Digest;
 use crate::report::document::{Differences, Differing, Setting};
 use crate::report::summary::SEED;
+use crate::report::table::NOTHING;
 use crate::stage::ShownNode;
 use crate::stage::context::plain;
 
@@ -97,7 +98,7 @@ pub fn differences(nodes: &[&ShownNode], own: &[Vec<Setting>]) -> Option<Differe
     let value = |members: &[&[Setting]], name: &str| {
         let of = |own: &&[Setting]| {
             let found = own.iter().find(|setting| setting.name == name);
-            found.map_or("–".to_owned(), |setting| setting.value.clone())
+            found.map_or(NOTHING.to_owned(), |setting| setting.value.clone())
         };
         let values: IndexSet<String> = members.iter().map(of).collect();
         Vec::from_iter(values).join(" / ")
