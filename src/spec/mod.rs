@@ -7,6 +7,7 @@
 //! carries no spans.
 
 pub mod error;
+pub mod limits;
 pub mod load;
 pub mod locate;
 pub mod model;

@@ -1,13 +1,16 @@
 //! What a pipeline file says, includes merged and vars settled; `${}` still unexpanded.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::limits::Limits;
 use super::place::{Place, SourceFile};
 use crate::device::DeviceRequest;
 use crate::stage::Slots;
+use crate::worktree::WorkTree;
 
 /// What the command line adds to a pipeline file.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +34,8 @@ pub struct PipelineSpec {
     pub file: PathBuf,
     /// the project root, absolute
     pub root: PathBuf,
+    /// the project's files, and which of them were read
+    pub tree: Arc<WorkTree>,
     /// the profile that was chosen
     pub profile: Option<String>,
     /// `--set` as it was given
@@ -64,6 +69,8 @@ pub struct StageSpec {
     pub device: Option<DeviceRequest>,
     /// what a run of it occupies, where it says so
     pub resources: Resources,
+    /// how long and how often it may try
+    pub limits: Limits,
     /// output → path in the work tree
     pub publish: IndexMap<String, String>,
 }

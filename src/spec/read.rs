@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::limits::Limits;
 use super::model::{Matrix, Resources, StageSpec};
 use super::place::{Findings, Place};
 use super::template::{is_name, is_template};
@@ -22,7 +23,7 @@ pub const PIPELINE_KEYS: [&str; 7] = [
 /// Keys of a file that another one includes.
 const FRAGMENT_KEYS: [&str; 3] = ["vars", "include", "stages"];
 /// Keys of a stage.
-pub const STAGE_KEYS: [&str; 9] = [
+pub const STAGE_KEYS: [&str; 11] = [
     "kind",
     "description",
     "inputs",
@@ -31,6 +32,8 @@ pub const STAGE_KEYS: [&str; 9] = [
     "seed",
     "device",
     "resources",
+    "timeout",
+    "retries",
     "publish",
 ];
 /// Names that begin an input of another sort.
@@ -280,6 +283,7 @@ impl Reader<'_> {
             seed: take("seed"),
             device: None,
             resources: Resources::default(),
+            limits: Limits::default(),
             publish: IndexMap::new(),
         };
         if let Some(value) = take("inputs") {
@@ -299,6 +303,14 @@ impl Reader<'_> {
         }
         if let Some(value) = take("resources") {
             stage.resources = self.resources(value, &place.key("resources"));
+        }
+        if let Some(value) = take("timeout") {
+            let place = place.key("timeout");
+            stage.limits.read_timeout(&value, &place, self.findings);
+        }
+        if let Some(value) = take("retries") {
+            let place = place.key("retries");
+            stage.limits.read_retries(&value, &place, self.findings);
         }
         if let Some(value) = take("publish") {
             let place = place.key("publish");

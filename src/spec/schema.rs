@@ -128,6 +128,10 @@ struct Stage {
     device: Option<String>,
     /// what a run of it occupies
     resources: Option<Resources>,
+    /// how long one attempt at it may take
+    timeout: Option<Time>,
+    /// further attempts after one that failed and might not the next time
+    retries: Option<Retries>,
     /// output → path in the project where a copy is kept up to date
     publish: Option<BTreeMap<String, String>>,
 }
@@ -208,6 +212,35 @@ enum Scalar {
     Text(String),
     Number(f64),
     Truth(bool),
+}
+
+/// Seconds, or a number with a unit: `90s`, `10m`, `2h`, `1d`.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Time {
+    Seconds(f64),
+    Text(#[schemars(regex(pattern = r"^[0-9.]+ *[smhd]?$"))] String),
+}
+
+/// How many, perhaps with the wait before the first.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Retries {
+    Times(u32),
+    Spaced(Spaced),
+}
+
+/// Attempts with ever longer waits between them.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Spaced {
+    /// how many
+    times: u32,
+    /// the wait before the first of them, 1s if not given; it doubles with each
+    wait: Option<Time>,
 }
 
 /// Slots of the machine.

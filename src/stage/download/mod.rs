@@ -21,6 +21,7 @@ use super::{
     Product, StageCtx, StageError,
 };
 use crate::hash::{Digest, sha256_of_file};
+use crate::worktree::WorkTree;
 
 /// The object of a part that holds what has come so far.
 const BYTES: &str = "bytes";
@@ -61,7 +62,7 @@ impl Kind for DownloadConfig {
     }
 
     /// One spelling of a digest, one key.
-    fn resolve(&mut self, _root: &Path) -> Result<(), Vec<Fault>> {
+    fn resolve(&mut self, _tree: &WorkTree) -> Result<(), Vec<Fault>> {
         for digest in [&mut self.sha256, &mut self.blake3].into_iter().flatten() {
             digest.make_ascii_lowercase();
         }

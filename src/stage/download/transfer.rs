@@ -191,6 +191,6 @@ impl<'a> Transfer<'a> {
     }
 
     fn failed(&self, why: &str) -> StageError {
-        StageError::Failed(format!("{}: {why}", self.url))
+        StageError::io(self.url, std::io::Error::other(why))
     }
 }
