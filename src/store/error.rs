@@ -5,16 +5,26 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::hash::Digest;
-use crate::stage::StageError;
+use crate::stage::{StageError, advice};
 
 /// Why the store could not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A file could not be read or written (a full disk, missing permission, a failing device, …).
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", advice(source))]
     Io {
         /// which file
         path: PathBuf,
+        /// what the system said
+        source: io::Error,
+    },
+    /// The store is only to be read.
+    #[error(
+        "the store {root} cannot be written ({source}), and this is not in it yet; work in another with `--store DIR`"
+    )]
+    ReadOnly {
+        /// which store
+        root: PathBuf,
         /// what the system said
         source: io::Error,
     },
@@ -61,6 +71,20 @@ impl StoreError {
         }
     }
 
+    /// The same, said of the store at `root` as a whole where all of it may only be read.
+    pub(super) fn of_unwritable(self, root: &Path) -> Self {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        match self {
+            Self::Io { source, .. }
+                if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem) =>
+            {
+                let root = root.to_path_buf();
+                Self::ReadOnly { root, source }
+            }
+            other => other,
+        }
+    }
+
     /// Something unsuitable at `path`.
     pub(super) fn unsuitable(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
         Self::Unsuitable {
@@ -74,6 +98,10 @@ impl From<StoreError> for StageError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Io { path, source } => Self::Io { path, source },
+            // They no longer count as there, and can be made again.
+            StoreError::Missing { .. } | StoreError::Corrupt { .. } => {
+                Self::Damaged(error.to_string())
+            }
             other => Self::Failed(other.to_string()),
         }
     }

@@ -3,7 +3,8 @@
 //! The digest of a folder is the digest of its manifest, whether it is an output or a user's input.
 //! Folders count where they are empty; modification times, owners and other mode bits never do. In
 //! outputs a symbolic link is an error (what it points to may be gone tomorrow); in inputs links are
-//! followed. Sockets, pipes and devices are errors, as are names that are not UTF-8.
+//! followed, and one that leads nowhere or round is an error. So are sockets, pipes and devices, files that may not be
+//! read, and names that are not UTF-8.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
@@ -167,6 +168,12 @@ fn walk_error(root: &Path, error: walkdir::Error) -> StoreError {
         return StoreError::unsuitable(
             path,
             "a symbolic link that leads back to a folder above it",
+        );
+    }
+    if path.is_symlink() && !path.exists() {
+        return StoreError::unsuitable(
+            path,
+            "a symbolic link that leads nowhere; remove it or restore what it pointed to",
         );
     }
     StoreError::io(path, error.into())

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::write::make_folder;
+use super::write::{copy, make_folder};
 use super::{Store, StoreError, guard};
 use crate::stage::{Artifact, Format, Product};
 
@@ -76,7 +76,7 @@ impl Store {
 pub(super) fn copy_held(from: &Path, to: &Path) -> Result<(), StoreError> {
     let failed = |e| StoreError::io(to, e);
     if !from.is_dir() {
-        return fs::copy(from, to).map(drop).map_err(failed);
+        return copy(from, to).map_err(failed);
     }
     make_folder(to)?;
     for entry in fs::read_dir(from).map_err(failed)? {

@@ -21,7 +21,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::write::replace;
 use super::{Store, StoreError};
 use crate::hash::Digest;
 
@@ -65,6 +64,9 @@ impl LockFile {
     /// # Errors
     /// When it cannot be read, or is not a lock file (after a merge with conflicts, for instance).
     pub fn read(path: &Path) -> Result<Self, StoreError> {
+        if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+            return Err(StoreError::unsuitable(path, "not a file"));
+        }
         match fs::read_to_string(path) {
             Ok(text) => Self::parse(&text).map_err(|(line, problem)| StoreError::LockFile {
                 path: path.to_path_buf(),
@@ -154,16 +156,16 @@ impl LockFile {
         self.blocks.retain(|_, classes| !classes.is_empty());
     }
 
-    /// Writes it to `path`, whole or not at all; a file that already says the same is not touched.
+    /// Writes it to `path`, by way of `store`, whole or not at all; a file that already says the same is not touched.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+    pub fn write(&self, path: &Path, store: &Store) -> Result<(), StoreError> {
         let text = self.to_text();
         if fs::read(path).is_ok_and(|now| now == text.as_bytes()) {
             return Ok(());
         }
-        replace(path, false, |temporary| fs::write(temporary, &text))
+        store.replace(path, false, |temporary| fs::write(temporary, &text))
     }
 
     /// Its text.
@@ -214,12 +216,19 @@ impl Store {
         blocks: BTreeMap<String, LockBlock>,
         all_nodes: &BTreeSet<String>,
     ) -> Result<(), StoreError> {
+        // Where nothing changes nothing is locked: the store may be one that can only be read.
+        let before = LockFile::read(path)?;
+        let mut after = before.clone();
+        after.update(profile, class, blocks.clone(), all_nodes);
+        if after == before && path.exists() {
+            return Ok(());
+        }
         let absolute = std::path::absolute(path).map_err(|e| StoreError::io(path, e))?;
         let name = Digest::of_bytes(absolute.as_os_str().as_encoded_bytes());
         let _one_at_a_time = self.lock(&name)?;
         let mut lock = LockFile::read(path)?;
         lock.update(profile, class, blocks, all_nodes);
-        lock.write(path)
+        lock.write(path, self)
     }
 }
 

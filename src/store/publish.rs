@@ -1,4 +1,7 @@
 //! Artifacts in the work tree: published files, exports, and the trash for what people edited.
+//!
+//! What lies outside the store is a copy ([`super::write::copy`]), never a hard link: of a file that people may edit,
+//! the store must hold another. Hard links are used within the store alone, for folders laid out for reading.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::copy_held;
 use super::trash::move_across;
-use super::write::{is_executable, make_folder, parent, replace};
+use super::write::{copy, is_executable, make_folder, parent};
 use super::{FileEntry, Store, StoreError};
 use crate::hash::Digest;
 use crate::stage::{Artifact, Format};
@@ -189,9 +192,7 @@ impl Store {
         self.verify(&file.digest)?;
         make_folder(parent(place))?;
         let object = self.object_path(&file.digest);
-        replace(place, file.executable, |temporary| {
-            fs::copy(&object, temporary).map(drop)
-        })
+        self.replace(place, file.executable, |temporary| copy(&object, temporary))
     }
 
     /// How what lies at `place` compares with what is wanted there and what was last published there.

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::folder::{Links, list};
-use super::write::{make_folder, parent, remove_tree};
+use super::write::{copy as copy_file, make_folder, parent, remove_tree};
 use super::{Store, StoreError};
 
 impl Store {
@@ -56,13 +56,13 @@ fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
         return symlink(target, to).map_err(failed);
     }
     if !meta.is_dir() {
-        return fs::copy(from, to).map(drop).map_err(failed);
+        return copy_file(from, to).map_err(failed);
     }
     make_folder(to)?;
     for (relative, found) in list(from, Links::Follow)?.files {
         let place = to.join(relative);
         make_folder(parent(&place))?;
-        fs::copy(&found.path, &place).map_err(|e| StoreError::io(&found.path, e))?;
+        copy_file(&found.path, &place).map_err(|e| StoreError::io(&found.path, e))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::folder::{FileEntry, Found, Links, Manifest, list};
-use super::write::{is_executable, is_sealed, make_folder, remove_tree, rename, seal};
+use super::write::{copy, is_executable, is_sealed, make_folder, remove_tree, rename, seal};
 use super::{Notice, Store, StoreError, guard};
 use crate::hash::Digest;
 use crate::stage::{Artifact, Format};
@@ -99,7 +99,7 @@ impl Store {
         if !file.executable && fs::hard_link(&object, place).is_ok() {
             return Ok(());
         }
-        fs::copy(&object, place).map_err(|e| StoreError::io(place, e))?;
+        copy(&object, place).map_err(|e| StoreError::io(place, e))?;
         seal(place, file.executable)
     }
 

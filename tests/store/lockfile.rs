@@ -105,9 +105,9 @@ fn an_unchanged_lock_file_is_not_touched_and_a_missing_one_is_empty() {
     assert_eq!(LockFile::read(&path).unwrap(), LockFile::default());
     let mut lock = LockFile::default();
     lock.update(None, "cpu", blocks(&["a"]), &nodes(&["a"]));
-    lock.write(&path).unwrap();
+    lock.write(&path, &project.store).unwrap();
     let before = fs::metadata(&path).unwrap().modified().unwrap();
-    lock.write(&path).unwrap();
+    lock.write(&path, &project.store).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
 }
 

@@ -21,13 +21,17 @@ const FOLDER: &str = "RETAKE_TEST_STORE_FOLDER";
 const TOO_MANY_BYTES: usize = 1 << 20;
 
 fn spawn(task: &str, folder: &Path) -> Child {
+    command(task, folder).spawn().unwrap()
+}
+
+pub fn command(task: &str, folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["store::processes::child", "--exact", "--nocapture"])
         .env(TASK, task)
         .env(FOLDER, folder)
         .stdout(Stdio::null());
-    command.spawn().unwrap()
+    command
 }
 
 /// The body of child processes; nothing in an ordinary test run.
@@ -46,6 +50,18 @@ fn child() {
             fs::write(attempt.path().join("half"), "half").unwrap();
             fs::write(folder.join("holding"), "").unwrap();
             std::thread::sleep(Duration::from_mins(1));
+        }
+        "hold-late" => {
+            let lock = store.lock(&key("held")).unwrap();
+            let attempt = store.attempt().unwrap();
+            fs::write(folder.join("holding"), "").unwrap();
+            wait_for(&folder.join("go"));
+            assert!(!lock.is_held(), "it was taken over");
+            store.commit(record("held", b"bytes")).unwrap_err();
+            drop((lock, attempt));
+            // What it needs for going on, it makes anew.
+            drop(store.lock(&key("other")).unwrap());
+            store.commit(record("held", b"bytes")).unwrap();
         }
         "write" => {
             for number in 0_u32.. {
@@ -87,7 +103,7 @@ fn compute_once(store: &Store, folder: &Path) {
     store.commit(record("shared", b"bytes")).unwrap();
 }
 
-fn wait_for(path: &Path) {
+pub fn wait_for(path: &Path) {
     for _ in 0..2000 {
         if path.exists() {
             return;
@@ -143,7 +159,7 @@ fn a_lock_says_who_holds_it_and_is_free_when_its_owner_is_killed() {
         LockState::Held(_) => panic!("locked twice"),
     }
     let tmp = project.store.root().join("tmp");
-    assert_eq!(fs::read_dir(&tmp).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(&tmp).unwrap().count(), 4);
     child.kill().unwrap();
     child.wait().unwrap();
     let lock = project.store.try_lock(&key("held")).unwrap();
