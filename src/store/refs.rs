@@ -6,6 +6,7 @@ use std::fs;
 use serde::Deserialize;
 use walkdir::WalkDir;
 
+use super::records::parts;
 use super::{Store, StoreError};
 use crate::hash::Digest;
 use crate::stage::{Artifact, Format};
@@ -36,10 +37,9 @@ impl Store {
             if text.contains(&name) {
                 return Ok(true);
             }
-            let folders = text
-                .split_once('\n')
-                .filter(|(_, json)| json.contains("\"folder\""))
-                .and_then(|(_, json)| serde_json::from_str::<Outputs>(json).ok());
+            let folders = parts(&text)
+                .filter(|(json, _)| json.contains("\"folder\""))
+                .and_then(|(json, _)| serde_json::from_str::<Outputs>(json).ok());
             for artifact in folders
                 .into_iter()
                 .flat_map(|record| record.outputs.into_values())
