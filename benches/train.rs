@@ -25,6 +25,7 @@ use retake::train::{
     Adam, Classifier, CriticSteps, Gan, Learner, OptimiserSpec, Penalty, Points, Step, Task,
     Training, run_step,
 };
+use retake::worktree::WorkTree;
 use serde_json::json;
 
 /// As in the program.
@@ -185,7 +186,7 @@ fn learner(
         height: size,
         width: size,
     };
-    model.resolve(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+    model.resolve(&WorkTree::new(Path::new(env!("CARGO_MANIFEST_DIR"))))?;
     let spec = model.spec().ok_or("a model without networks")?.clone();
     let mut networks = indexmap::IndexMap::new();
     for (name, network) in &spec.networks {

@@ -14,8 +14,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// Files of at least this many bytes are hashed through a memory map by several threads.
-const MMAP_FROM_BYTES: u64 = 128 * 1024;
+/// Files are read in blocks of this size; a whole one is hashed by several threads.
+const BLOCK_BYTES: u64 = 4 << 20;
+
+/// From this many bytes on, a block is worth several threads.
+const SPREAD_FROM_BYTES: usize = 256 << 10;
 
 /// A BLAKE3 digest; 64 lower-case hexadecimal digits in text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,14 +33,36 @@ impl Digest {
 
     /// The digest of a file's content.
     pub fn of_file(path: &Path) -> io::Result<Self> {
+        Self::of_open(&File::open(path)?)
+    }
+
+    /// The digest of what an open file holds from where it stands to its end.
+    ///
+    /// It is read, not mapped: a file that somebody truncates meanwhile gives other bytes then, where touching a map
+    /// of it would end the process.
+    pub fn of_open(file: &File) -> io::Result<Self> {
+        Self::of_reader(file, file.metadata()?.len(), u64::MAX)
+    }
+
+    /// The digest of the first `size` bytes of a file, or of all when there are fewer.
+    pub fn of_start(file: &File, size: u64) -> io::Result<Self> {
+        Self::of_reader(file, size, size)
+    }
+
+    fn of_reader(file: &File, expected: u64, most: u64) -> io::Result<Self> {
+        let mut file = file.take(most);
+        let mut block = vec![0; expected.clamp(1 << 12, BLOCK_BYTES) as usize];
         let mut hasher = blake3::Hasher::new();
-        let file = File::open(path)?;
-        if file.metadata()?.len() >= MMAP_FROM_BYTES {
-            hasher.update_mmap_rayon(path)?;
-        } else {
-            hasher.update_reader(file)?;
+        loop {
+            let filled = read_full(&mut file, &mut block)?;
+            match filled {
+                SPREAD_FROM_BYTES.. => hasher.update_rayon(&block[..filled]),
+                _ => hasher.update(&block[..filled]),
+            };
+            if filled < block.len() || file.limit() == 0 {
+                return Ok(Self(*hasher.finalize().as_bytes()));
+            }
         }
-        Ok(Self(*hasher.finalize().as_bytes()))
     }
 
     /// The digest of a value in canonical encoding: equal values, and only those, hash equally.
@@ -106,7 +131,7 @@ fn feed(hasher: &mut blake3::Hasher, value: &Value) {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.pad(&hex(&self.0))
     }
 }
 
@@ -150,6 +175,20 @@ impl From<Digest> for String {
     }
 }
 
+/// Fills `block` from `source`; how much of it, less than all at the end only.
+fn read_full(source: &mut io::Take<&File>, block: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match source.read(&mut block[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 /// The SHA-256 of a file in hexadecimal: the digest that publishers of files give. Keys and the store use
 /// [`Digest`].
 pub fn sha256_of_file(path: &Path) -> io::Result<String> {
@@ -171,8 +210,15 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// Lower-case hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text += &format!("{byte:02x}");
-    }
+    push_hex(&mut text, bytes);
     text
+}
+
+/// Adds lower-case hexadecimal digits to a text.
+pub fn push_hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
 }

@@ -31,6 +31,7 @@
 //!    outcome together from *parts* that the store remembers (checkpoints of the trajectory, metrics of
 //!    one checkpoint) or else to work, in a private directory. What comes back is committed: objects
 //!    first, then the record that names them.
+//!    Before all of this, [`run::unchanged`] looks whether anything that the last run looked at has changed at all.
 //! 5. A key depends on what its inputs *are*, not on how they came to be. A stage that runs again and
 //!    gives the same bytes therefore leaves everything below it cached.
 //!
@@ -41,7 +42,7 @@
 //!
 //! | layer | holds | notes |
 //! | --- | --- | --- |
-//! | [`hash`] [`rng`] [`device`] [`suggest`] | digests and canonical encoding; random streams; where tensors live; "did you mean" | |
+//! | [`hash`] [`rng`] [`device`] [`suggest`] [`worktree`] | digests and canonical encoding; random streams; where tensors live; "did you mean"; files that planning reads | `worktree` uses `hash` |
 //! | [`data`] `kernel` [`autograd`] [`ops`] [`model`] [`loss`] [`train`] [`extract`] [`metric`] [`report`] | packed images; loops over slices; the tape; differentiable operations; networks as data; losses; the training loop; features of images; scores; tables and figures | no YAML, no cache, no printing. `train` uses `data`, `model` and `loss`; `extract` uses `data` and `model`; `model` and `loss` use `ops`, which uses `autograd`; both use `kernel`; `report` uses `metric`. polars in `report` only |
 //! | [`stage`] | the list of kinds, and the contract between a kind and whatever runs it | candle up to here; the network in `stage/download` only |
 //! | [`spec`] | the pipeline language: text, positions, faults | saphyr in `spec/locate.rs` only |
@@ -65,9 +66,12 @@
 //! | record | key → artifacts, metrics, outcome |
 //! | part | a piece of a node's work with a record of its own: a checkpoint, one metric of one checkpoint |
 //! | lock file | `NAME.lock` beside a pipeline: what its nodes came to, committed to git |
+//! | root | a record that gc keeps: a lock file or a pin holds its key |
+//! | archive | results in one file, to be carried from store to store |
 //! | trajectory | a training run, whatever its length |
 //! | checkpoint | its state after an epoch |
 //! | judge | a classifier trained in the pipeline, whose features and answers score a generator |
+//! | guard | a process of ours that is the parent of a command, and ends with retake ([`stage::command::guard`]) |
 //! | extractor | a network with weights of others, whose features are compared |
 //! | protocol | how images are prepared for an extractor, after the program that does it so |
 //! | device class | what about a machine changes floating-point results, as in `cpu-avx512` |
@@ -135,7 +139,7 @@
 //! | a subcommand | `src/cli/` | [`cli`] |
 //!
 //! Change what a kind computes, and its [`VERSION`](stage::Kind::VERSION) goes up by one: that is in
-//! the key, and everything made by the old code is then made again.
+//! the key, and everything made by the old code is then made again. `tests/fingerprints` holds every kind to it.
 
 pub mod autograd;
 pub mod cli;
@@ -157,3 +161,4 @@ pub mod stage;
 pub mod store;
 pub mod suggest;
 pub mod train;
+pub mod worktree;

@@ -9,11 +9,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rng", &[]),
     ("device", &[]),
     ("suggest", &[]),
+    ("worktree", &["hash"]),
     ("data", &["hash", "rng"]),
     ("kernel", &[]),
     ("autograd", &["kernel"]),
     ("ops", &["device", "kernel", "autograd"]),
-    ("model", &["hash", "rng", "device", "autograd", "ops"]),
+    (
+        "model",
+        &["hash", "rng", "device", "worktree", "autograd", "ops"],
+    ),
     ("loss", &["rng", "autograd", "ops"]),
     (
         "train",
@@ -23,31 +27,40 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "extract",
-        &["hash", "device", "data", "autograd", "ops", "model"],
+        &[
+            "hash", "device", "worktree", "data", "autograd", "ops", "model",
+        ],
     ),
     ("metric", &["hash", "rng", "device", "data", "ops"]),
     ("report", &["hash", "metric", "suggest"]),
     (
         "stage",
         &[
-            "hash", "rng", "device", "data", "ops", "model", "loss", "train", "extract", "metric",
-            "report",
+            "hash", "rng", "device", "worktree", "data", "ops", "model", "loss", "train",
+            "extract", "metric", "report",
         ],
     ),
     (
         "spec",
-        &["hash", "device", "suggest", "data", "model", "stage"],
+        &[
+            "hash", "device", "suggest", "worktree", "data", "model", "stage",
+        ],
     ),
-    ("store", &["hash", "device", "data", "stage", "spec"]),
+    (
+        "store",
+        &["hash", "device", "worktree", "data", "stage", "spec"],
+    ),
     (
         "plan",
         &[
-            "hash", "device", "suggest", "data", "model", "extract", "stage", "spec",
+            "hash", "device", "suggest", "worktree", "data", "model", "extract", "stage", "spec",
         ],
     ),
     (
         "run",
-        &["hash", "device", "data", "stage", "spec", "store", "plan"],
+        &[
+            "hash", "device", "worktree", "data", "stage", "spec", "store", "plan",
+        ],
     ),
     (
         "cli",
@@ -81,6 +94,7 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
     (&["saphyr", "saphyr_parser"], &["spec/locate.rs"]),
     (&["clap"], &["cli"]),
     (&["ureq", "rustls"], &["stage/download/http.rs"]),
+    (&["landlock"], &["stage/command/guard/restrict.rs"]),
 ];
 
 /// Files that may hold `unsafe`.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
+use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::device::DeviceRequest;
@@ -17,9 +18,10 @@ use crate::run::reporter::{Plain, Reporter, Verbosity};
 use crate::run::resolve::Session;
 use crate::run::screen::Screen;
 use crate::run::slots::machine_memory;
+use crate::run::unchanged::Question;
 use crate::spec::{self, Faults, LoadOptions};
 use crate::stage::Slots;
-use crate::store::{LockFile, Store};
+use crate::store::{LockFile, Store, StoreError};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +122,8 @@ impl NodesArgs {
     }
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
+/// `NAME=VALUE`.
+pub fn assignment(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
@@ -146,6 +149,46 @@ impl PipelineArgs {
             sets: self.sets.clone(),
         };
         Ok(plan::open(&self.pipeline, &options)?)
+    }
+
+    /// Asks whether anything has changed since `stages` were found, or brought, up to date, without reading the
+    /// pipeline: the question, and the answer (how many nodes are cached) if there is one.
+    pub fn unchanged(
+        &self,
+        stages: &[String],
+        locked: bool,
+    ) -> Result<(Question, Option<usize>), CliError> {
+        let root = spec::root::of(&self.pipeline);
+        let store = self.store.clone().unwrap_or_else(|| root.join(".retake"));
+        let devices = Devices::new(self.device);
+        let class = devices.get(None).map_err(CliError::bad)?.class;
+        let question = Question {
+            pipeline: self.pipeline.clone(),
+            root,
+            asked: json!({
+                "stages": stages,
+                "profile": self.profile,
+                "sets": self.sets,
+                "device": class,
+                "any_device": self.any_device,
+                "locked": locked,
+            }),
+        };
+        let store = Store::open(&store).map_err(CliError::failed)?;
+        let answer = question.answer(&store);
+        Ok((question, answer))
+    }
+
+    /// Remembers that results were used, for `gc`; a store that cannot be written is not cleared up either.
+    ///
+    /// Whether `gc` knows of this pipeline: if not, a run has to tell it.
+    pub fn remember_use(&self) -> bool {
+        let store = self.store.clone();
+        let store = store.unwrap_or_else(|| spec::root::of(&self.pipeline).join(".retake"));
+        let used = Store::open(&store)
+            .and_then(|store| store.remember_use(&self.pipeline, self.profile.as_deref()));
+        let unknown = |error: &StoreError| matches!(error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
+        !used.is_err_and(|error| unknown(&error))
     }
 
     /// Reads the pipeline and opens its store.
@@ -218,6 +261,17 @@ impl Opened {
         targets.retain(|id| seen.insert(*id));
         Ok(targets)
     }
+}
+
+/// An error for a folder that is no store: nothing in it is to be cleared up or moved.
+pub fn refuse_strangers(store: &Store) -> Result<(), CliError> {
+    if store.is_store() {
+        return Ok(());
+    }
+    Err(CliError::bad(format!(
+        "{} is not a store of retake (a store has a `.gitignore` that says `*`)",
+        store.root().display()
+    )))
 }
 
 /// Set by the first Ctrl-C or SIGTERM, which lets stages stop at a safe point; the second ends the program at once.

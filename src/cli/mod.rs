@@ -1,9 +1,12 @@
 //! The command line: one subcommand a file. Data goes to standard output, everything else to standard error.
 
+mod amount;
+mod cache;
 mod common;
 mod diff;
 mod doctor;
 mod explain;
+mod gc;
 mod get;
 mod graph;
 mod init;
@@ -16,12 +19,14 @@ mod run;
 mod schema;
 mod show;
 mod status;
+mod verify;
 mod watch;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::stage::command::guard;
 use common::{CliError, Exit};
 
 /// Run experiments declared in YAML, and never do the same work twice.
@@ -47,9 +52,12 @@ enum Command {
     )]
     Report(report::Args),
     Diff(diff::Args),
+    Verify(verify::Args),
     Metrics(metrics::Args),
     Model(model::Args),
     Get(get::Args),
+    Gc(gc::Args),
+    Cache(cache::Args),
     Schema(schema::Args),
     Doctor(doctor::Args),
     Init(init::Args),
@@ -57,6 +65,9 @@ enum Command {
 
 /// Parses the command line, runs the command, prints what went wrong, and gives the exit code.
 pub fn main() -> ExitCode {
+    if let Some(code) = guard::enter() {
+        return code;
+    }
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
@@ -68,9 +79,12 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Get(args) => get::run(&args),
+        Command::Gc(args) => gc::run(&args),
+        Command::Cache(args) => cache::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Init(args) => init::run(&args),
@@ -83,5 +97,6 @@ pub fn main() -> ExitCode {
             CliError::OutputClosed => Exit::Done,
         }
     });
+    guard::dismiss();
     ExitCode::from(exit as u8)
 }

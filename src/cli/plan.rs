@@ -1,6 +1,8 @@
 //! `retake plan`: what would run, and why
 
 use super::common::{self, CliError, Exit, NodesArgs, Opened};
+use crate::run::forecast::{Forecast, forecast};
+use crate::run::reporter::duration;
 use crate::run::survey::{Standing, State, survey};
 
 /// Say what would run, and why; run nothing
@@ -14,6 +16,14 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Exit, CliError> {
+    let NodesArgs {
+        common,
+        stages,
+        json,
+    } = &args.nodes;
+    if !json && let (_, Some(cached)) = common.unchanged(stages, false)? {
+        return nothing_to_do(cached).map(|()| Exit::Done);
+    }
     let (opened, targets) = args.nodes.open()?;
     let standings = print(&opened, &targets, args.nodes.json)?;
     let stale = standings
@@ -44,8 +54,16 @@ pub fn print(opened: &Opened, targets: &[usize], json: bool) -> Result<Vec<Stand
         text += &line(opened, standing, verb(standing.state));
     }
     text += &summary(&standings);
+    if let Some(forecast) = forecast(&session, &standings, opened.machine()) {
+        text += &about(&forecast);
+    }
     common::print(&text)?;
     Ok(standings)
+}
+
+/// Says that everything is up to date.
+pub fn nothing_to_do(cached: usize) -> Result<(), CliError> {
+    common::print(&format!("nothing to do: {cached} cached\n"))
 }
 
 /// `2 to run, 3 perhaps, 9 cached`; what there is none of is left out.
@@ -71,6 +89,16 @@ fn summary(standings: &[Standing]) -> String {
         .filter(|(n, _)| *n > 0)
         .map(|(n, what)| format!("{n} {what}"));
     format!("{}\n", said.collect::<Vec<_>>().join(", "))
+}
+
+/// `about 12 min, and 2 nodes that were never timed`.
+fn about(forecast: &Forecast) -> String {
+    let time = duration(forecast.seconds);
+    match forecast.unknown {
+        0 => format!("about {time}\n"),
+        1 => format!("about {time}, and 1 node that was never timed\n"),
+        unknown => format!("about {time}, and {unknown} nodes that were never timed\n"),
+    }
 }
 
 fn verb(state: State) -> &'static str {

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::time::Instant;
 
 use super::common::{
     CliError, Exit, Opened, PipelineArgs, cancel_on_signals, display, reporter, say,
 };
+use crate::run::event::Event;
 use crate::run::executor::Local;
 use crate::run::live::Told;
 use crate::run::reporter::{JsonLines, Reporter, Verbosity};
@@ -49,6 +51,22 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Exit, CliError> {
+    let begun = Instant::now();
+    let (question, unchanged) = args.common.unchanged(&args.stages, args.locked)?;
+    let answer = unchanged.filter(|_| args.asks_only_whether());
+    if let Some(cached) = answer.filter(|_| args.dry_run || args.common.remember_use()) {
+        if args.dry_run {
+            return super::plan::nothing_to_do(cached).map(|()| Exit::Done);
+        }
+        args.reporter().event(&Event::Done {
+            ran: 0,
+            cached,
+            failed: 0,
+            left: 0,
+            seconds: begun.elapsed().as_secs_f64(),
+        });
+        return Ok(Exit::Done);
+    }
     let opened = args.common.open()?;
     let targets = opened.targets(&args.stages)?;
     if args.dry_run {
@@ -56,6 +74,11 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     }
     refuse_missing_files(&opened, &targets)?;
 
+    if let Some(jobs) = args.jobs {
+        // Stages compute with as many threads as they have slots. An error says that the threads are there already.
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(usize::from(jobs));
+        let _ = threads.build_global();
+    }
     let cancel = cancel_on_signals()?;
     let options = args.options(&opened, &targets)?;
     let session = opened.session();
@@ -78,14 +101,21 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         ));
         return Ok(Exit::Stale);
     }
-    Ok(if summary.failed > 0 || summary.unwritten > 0 {
-        Exit::Failed
-    } else {
-        Exit::Done
-    })
+    if summary.failed > 0 || summary.unwritten > 0 {
+        return Ok(Exit::Failed);
+    }
+    let order = opened.plan.upstream(&targets);
+    // Only for the next run to be quick.
+    let _ = question.remember(&session, &order, &summary.settled, args.locked);
+    Ok(Exit::Done)
 }
 
 impl Args {
+    /// Whether the answer is a line, should nothing have changed.
+    fn asks_only_whether(&self) -> bool {
+        !(self.force || self.json || self.verbose) && self.force_stage.is_empty()
+    }
+
     fn options(&self, opened: &Opened, targets: &[usize]) -> Result<Options, CliError> {
         let mut force = HashSet::new();
         if self.force {

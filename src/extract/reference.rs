@@ -1,13 +1,12 @@
 //! How an extractor is named.
 
-use std::path::Path;
-
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{ExtractError, ExtractorSpec};
+use crate::worktree::WorkTree;
 
 /// `extractor:` of a stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,18 +21,18 @@ pub enum ExtractorRef {
 
 impl ExtractorRef {
     /// Puts the extractor in the place of its name, its layers in the place of theirs.
-    pub fn resolve(&mut self, root: &Path) -> Result<&mut ExtractorSpec, ExtractError> {
+    pub fn resolve(&mut self, tree: &WorkTree) -> Result<&mut ExtractorSpec, ExtractError> {
         let mut spec = match self {
             Self::Preset(name) => ExtractorSpec::preset(name)?,
             Self::File(path) => {
-                let path = root.join(path);
-                let text = std::fs::read_to_string(&path);
+                let path = tree.root().join(path);
+                let text = tree.read(&path);
                 let text = text.map_err(|source| ExtractError::Io { path, source })?;
                 ExtractorSpec::from_yaml(&text)?
             }
             Self::Here(spec) => (**spec).clone(),
         };
-        spec.resolve(root)?;
+        spec.resolve(tree)?;
         *self = Self::Here(Box::new(spec));
         match self {
             Self::Here(spec) => Ok(spec),

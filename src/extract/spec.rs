@@ -11,6 +11,7 @@ use super::protocol::Protocol;
 use crate::hash::Digest;
 use crate::model::weights::NameMap;
 use crate::model::{Dims, ModelError, ModelRef, NetworkSpec, outputs};
+use crate::worktree::WorkTree;
 
 /// A network that turns images into features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -164,14 +165,14 @@ impl ExtractorSpec {
             .map_err(|error| ExtractError::Text(format!("this describes no extractor: {error}")))
     }
 
-    /// Puts the model's layers in the place of its name; paths are relative to `root`.
+    /// Puts the model's layers in the place of its name; paths are relative to the root of `tree`.
     ///
     /// # Errors
     /// When there is no such model, network or tap, when layers do not fit the images, or a number makes no sense.
-    pub fn resolve(&mut self, root: &Path) -> Result<(), ExtractError> {
+    pub fn resolve(&mut self, tree: &WorkTree) -> Result<(), ExtractError> {
         let preset = Self::preset(&self.name).is_ok_and(|preset| preset == *self);
         self.check(preset)?;
-        self.model.resolve(root)?;
+        self.model.resolve(tree)?;
         self.taps().map(|_| ())
     }
 

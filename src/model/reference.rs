@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::error::{ModelError, nearest};
 use super::parameters::Parameters;
 use super::spec::{ModelSpec, NetworkSpec, from_yaml};
+use crate::worktree::WorkTree;
 
 /// `model:` of a stage: a preset's name, `file:PATH`, or the networks themselves.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,12 +56,12 @@ impl ModelRef {
     /// [`ModelError::Io`] when it cannot be read; [`ModelError::Text`] when it holds no model;
     /// [`ModelError::BadReference`], [`ModelError::NoNetwork`] or [`ModelError::Circle`] when a network cannot be taken
     /// from where it is said to stand.
-    pub fn resolve(&mut self, root: &Path) -> Result<(), ModelError> {
+    pub fn resolve(&mut self, tree: &WorkTree) -> Result<(), ModelError> {
         let spec = match self {
             Self::Inline(_) => return Ok(()),
             Self::Preset(name) => preset(name, &Parameters::new())?.0,
-            Self::File(path) => file(path, root, (&Parameters::new(), 0))?.0,
-            Self::Mixed(mixed) => mixed.resolve(root, (&mixed.parameters, 0))?.0,
+            Self::File(path) => file(path, tree, (&Parameters::new(), 0))?.0,
+            Self::Mixed(mixed) => mixed.resolve(tree, (&mixed.parameters, 0))?.0,
         };
         *self = Self::Inline(spec);
         Ok(())
@@ -84,14 +84,14 @@ type Way<'a> = (&'a Parameters, usize);
 
 impl Mixed {
     /// The networks, each taken from where it stands.
-    fn resolve(&self, root: &Path, (chosen, depth): Way<'_>) -> Result<Resolved, ModelError> {
+    fn resolve(&self, tree: &WorkTree, (chosen, depth): Way<'_>) -> Result<Resolved, ModelError> {
         let mut networks = BTreeMap::new();
         let mut known = Parameters::new();
         for (name, part) in &self.networks {
             let network = match part {
                 Part::Here(network) => network.clone(),
                 Part::Elsewhere(reference) => {
-                    let (network, parameters) = take(reference, root, (chosen, depth))?;
+                    let (network, parameters) = take(reference, tree, (chosen, depth))?;
                     known.extend(parameters);
                     network
                 }
@@ -117,7 +117,7 @@ impl Mixed {
 /// The network that `reference` names.
 fn take(
     reference: &str,
-    root: &Path,
+    tree: &WorkTree,
     (chosen, depth): Way<'_>,
 ) -> Result<(NetworkSpec, Parameters), ModelError> {
     let in_file = reference.strip_prefix("file:");
@@ -126,7 +126,7 @@ fn take(
     };
     let (mut spec, parameters) = match in_file {
         Some(_) if depth >= DEEPEST => return Err(ModelError::Circle(reference.to_owned())),
-        Some(_) => file(model, root, (chosen, depth + 1))?,
+        Some(_) => file(model, tree, (chosen, depth + 1))?,
         None => preset(model, chosen)?,
     };
     let taken = spec.networks.remove(network).ok_or_else(|| {
@@ -150,23 +150,26 @@ fn preset(name: &str, chosen: &Parameters) -> Result<Resolved, ModelError> {
 }
 
 /// The model in a file.
-fn file(path: &str, root: &Path, (chosen, depth): Way<'_>) -> Result<Resolved, ModelError> {
-    let (mixed, own) = read(&root.join(path), chosen)?;
+fn file(path: &str, tree: &WorkTree, (chosen, depth): Way<'_>) -> Result<Resolved, ModelError> {
+    let (mixed, own) = read(path, tree, chosen)?;
     // What the file takes from elsewhere hears of its parameters, and of those that are not its own.
     let mut passed = chosen.clone();
     passed.extend(own.clone());
-    let (spec, mut known) = mixed.resolve(root, (&passed, depth))?;
+    let (spec, mut known) = mixed.resolve(tree, (&passed, depth))?;
     known.extend(own);
     Ok((spec, known))
 }
 
-fn read(path: &Path, chosen: &Parameters) -> Result<(Mixed, Parameters), ModelError> {
-    let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => ModelError::MissingFile {
-            path: path.to_owned(),
-        },
+fn read(
+    path: &str,
+    tree: &WorkTree,
+    chosen: &Parameters,
+) -> Result<(Mixed, Parameters), ModelError> {
+    let path = tree.root().join(path);
+    let text = tree.read(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ModelError::MissingFile { path: path.clone() },
         _ => ModelError::Io {
-            path: path.to_owned(),
+            path: path.clone(),
             source,
         },
     })?;
@@ -174,7 +177,7 @@ fn read(path: &Path, chosen: &Parameters) -> Result<(Mixed, Parameters), ModelEr
         ModelError::Text {
             position, message, ..
         } => ModelError::Text {
-            file: Some(path.to_owned()),
+            file: Some(path),
             position,
             message,
         },

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -76,6 +77,8 @@ fn expand_with(spec: &PipelineSpec, findings: Findings) -> Result<Plan, Faults> 
         seed: spec.seed,
         file: spec.file.clone(),
         root: spec.root.clone(),
+        tree: Arc::clone(&spec.tree),
+        globs: expander.files.globs(),
         profile: spec.profile.clone(),
         sets: spec.sets.clone(),
         stages: stages.collect(),

@@ -1,6 +1,6 @@
 //! `file:` and `glob:`, each looked up once however many nodes name it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
@@ -57,16 +57,26 @@ impl Files {
     /// The files that match `pattern`, sorted; the error says what is wrong with the pattern.
     pub fn matching(&mut self, pattern: &str) -> Result<Vec<PathBuf>, String> {
         if !self.matched.contains_key(pattern) {
-            let files = search(&self.root, pattern);
+            let files = matching(&self.root, pattern);
             self.matched.insert(pattern.to_owned(), files);
         }
         self.matched[pattern].clone()
     }
+
+    /// The patterns that were looked up and what each matches.
+    pub fn globs(&self) -> BTreeMap<String, Vec<PathBuf>> {
+        let sound = |(pattern, files): (&String, &Result<Vec<PathBuf>, String>)| {
+            Some((pattern.clone(), files.clone().ok()?))
+        };
+        self.matched.iter().filter_map(sound).collect()
+    }
 }
 
+/// The files below `root` that match `pattern`, sorted; the error says what is wrong with the pattern.
+///
 /// Walks the deepest folder that the pattern names without wildcards. The root is no part of the pattern:
 /// its name may hold what would be a wildcard.
-fn search(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+pub fn matching(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let pattern = pattern.trim_start_matches("./");
     let glob = GlobBuilder::new(pattern)
         .literal_separator(true)
@@ -90,14 +100,27 @@ fn search(root: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
         let within = path.strip_prefix(root).unwrap_or(path);
         glob.is_match(if outside { path } else { within })
     };
-    let mut files: Vec<PathBuf> = WalkDir::new(root.join(base))
+    let walk = WalkDir::new(root.join(base))
         .follow_links(true)
         .into_iter()
-        .filter_entry(|entry| !hidden(entry.file_name()))
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file() && matches(entry.path()))
-        .map(walkdir::DirEntry::into_path)
-        .collect();
+        .filter_entry(|entry| !hidden(entry.file_name()));
+    let mut files = Vec::new();
+    for entry in walk {
+        match entry {
+            Ok(entry) => {
+                if entry.file_type().is_file() && matches(entry.path()) {
+                    files.push(entry.into_path());
+                }
+            }
+            // What cannot be looked into may hold matches; a link that leads nowhere or round is none.
+            Err(error) => {
+                let cause = error.io_error();
+                if cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied) {
+                    return Err(error.to_string());
+                }
+            }
+        }
+    }
     files.sort();
     Ok(files)
 }

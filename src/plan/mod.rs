@@ -23,6 +23,7 @@ mod settle;
 mod stage;
 mod values;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,11 +31,14 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 pub use expand::{expand, open, open_text};
+pub use files::matching;
 pub use select::UnknownStage;
 
 use crate::device::DeviceRequest;
 use crate::hash::Digest;
+use crate::spec::limits::Limits;
 use crate::stage::{DataSchema, NodeName, Slots, StageConfig};
+use crate::worktree::WorkTree;
 
 /// A pipeline, expanded.
 #[derive(Debug, Clone)]
@@ -47,6 +51,10 @@ pub struct Plan {
     pub file: PathBuf,
     /// the project root, absolute
     pub root: PathBuf,
+    /// the project's files, and which of them were read for it
+    pub tree: Arc<WorkTree>,
+    /// patterns of `glob:` inputs, and what each was found to match
+    pub globs: BTreeMap<String, Vec<PathBuf>>,
     /// the profile that was chosen
     pub profile: Option<String>,
     /// `--set` as it was given
@@ -81,6 +89,8 @@ pub struct Node {
     pub device: Option<DeviceRequest>,
     /// what a run of it occupies
     pub slots: Slots,
+    /// how long and how often it may try
+    pub limits: Limits,
     /// `description:` of the stage
     pub description: Option<String>,
     /// what is known of its data (of a model: of the data it learns from) before anything runs

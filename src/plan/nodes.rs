@@ -39,7 +39,7 @@ impl<'a> Expander<'a> {
             kind: &stage.spec.kind,
             written: &stage.spec.with,
             place: stage.place.key("with"),
-            root: &self.spec.root,
+            tree: &self.spec.tree,
         };
         let mut used = template::names_in(&stage.spec.with);
         used.retain(|name| !self.spec.vars.contains_key(name));
@@ -106,6 +106,7 @@ impl<'a> Expander<'a> {
                     inputs,
                     publish,
                     device: stage.spec.device,
+                    limits: stage.spec.limits,
                     slots: stage.spec.resources.over(settled.config.slots()),
                     description: stage.spec.description.clone(),
                     data: schema.clone(),

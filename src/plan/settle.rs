@@ -10,6 +10,7 @@ use crate::spec::place::{Findings, Place};
 use crate::spec::template::{self, TemplateError, is_template};
 use crate::stage::{DataSchema, Fault, InputSchemas, InputSpec, OutputSpec, PathItem, StageConfig};
 use crate::suggest;
+use crate::worktree::WorkTree;
 
 /// A configuration, and what it says about itself.
 #[derive(Debug)]
@@ -36,8 +37,8 @@ pub struct Origin<'a> {
     pub written: &'a Value,
     /// where it stands
     pub place: Place,
-    /// the project root
-    pub root: &'a std::path::Path,
+    /// the project's files
+    pub tree: &'a WorkTree,
 }
 
 impl Origin<'_> {
@@ -45,7 +46,7 @@ impl Origin<'_> {
     pub fn settle(&self, with: Value, findings: &mut Findings) -> Option<Settled> {
         let mut config = self.decode(with, findings)?;
         let mut missing = Vec::new();
-        if let Err(faults) = config.resolve(self.root) {
+        if let Err(faults) = config.resolve(self.tree) {
             missing = self.note(faults, findings)?;
         }
         let settings = Arc::new(config.settings());

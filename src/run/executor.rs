@@ -4,7 +4,8 @@
 //! executor (a cluster's) can take its place.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,15 +16,19 @@ use serde_json::json;
 
 use super::fresh::Fresh;
 use super::log::Log;
+use super::noted::Noted;
+use super::owned::{are_unchanged, is_lost, theirs};
 use super::resolve::{Keyed, shown_digest};
+use super::retry::{Retry, limited, repeat};
 use crate::data::export::export_folder;
 use crate::data::pack::Pack;
 use crate::device::Compute;
 use crate::hash::Digest;
+use crate::spec::limits::Limits;
 use crate::stage::{
     Format, Input, Memo, NodeName, Outcome, Progress, StageConfig, StageCtx, StageError,
 };
-use crate::store::{KeyLock, LockState, NewRecord, Owner, Record, Store, StoreError};
+use crate::store::{Attempt, KeyLock, LockState, NewRecord, Owner, Record, Store, StoreError};
 
 /// How often a lock that another process holds is asked for.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -37,6 +42,10 @@ pub struct Job {
     pub node: NodeName,
     /// the pipeline's name
     pub pipeline: String,
+    /// the project's folder, absolute
+    pub project: PathBuf,
+    /// how long and how often it may try
+    pub limits: Limits,
     /// what to do
     pub config: Arc<StageConfig>,
     /// the seed of the stage
@@ -80,10 +89,14 @@ pub struct Failure {
 pub enum News {
     /// someone else is at the same work; who
     Waits(Owner),
+    /// an attempt failed, and another follows
+    Retries(Retry),
     /// the work begins; a job whose result is there already, or is put together from what is, never says so
     Begins,
     /// how far the work is
     Progress(Progress),
+    /// the work is done and occupies nothing any more; its result is being written
+    Worked,
 }
 
 /// Runs nodes.
@@ -111,7 +124,7 @@ impl Executor for Local<'_> {
         cancel: &AtomicBool,
     ) -> Result<Done, Box<Failure>> {
         let log = Log::new(self.store.log_path(&job.keyed.key));
-        let result = self.attempt(job, tell, cancel, &log);
+        let result = self.run(job, tell, cancel, &log);
         if result.as_ref().is_ok_and(|done| done.worked) {
             log.succeeded();
         }
@@ -126,60 +139,156 @@ impl Executor for Local<'_> {
     }
 }
 
+/// What an attempt made; to be committed.
+struct Made {
+    outcome: Outcome,
+    /// whether any work was done for it
+    worked: bool,
+    seconds: f64,
+    /// the parts that it used or made
+    parts: BTreeSet<Digest>,
+    /// where it was made
+    _attempt: Attempt,
+}
+
 impl Local<'_> {
-    fn attempt(
+    fn run(
         &self,
         job: &Job,
         tell: &(dyn Fn(News) + Sync),
         cancel: &AtomicBool,
         log: &Log,
     ) -> Result<Done, StageError> {
-        let begun = Instant::now();
+        let waited = Instant::now();
         // One computation of a trajectory at a time, in this process and in others. The log belongs to
         // whoever holds the lock: nothing is written to it before.
-        let _lock = self.lock(&job.keyed.trajectory, tell, cancel)?;
+        let lock = self.lock(&job.keyed.trajectory, tell, cancel)?;
+        match self.run_locked(job, tell, cancel, log, &lock) {
+            Err(error) if is_lost(&error, &lock) => {
+                drop(lock);
+                let lock = self.lock(&job.keyed.trajectory, tell, cancel)?;
+                self.run_locked(job, tell, cancel, log, &lock)
+            }
+            Ok(done) if !done.worked => Ok(Done {
+                seconds: waited.elapsed().as_secs_f64(),
+                ..done
+            }),
+            other => other,
+        }
+    }
+
+    fn run_locked(
+        &self,
+        job: &Job,
+        tell: &(dyn Fn(News) + Sync),
+        cancel: &AtomicBool,
+        log: &Log,
+        lock: &KeyLock,
+    ) -> Result<Done, StageError> {
         if let Some(record) = self.store.record(&job.keyed.key).filter(|_| !job.fresh) {
             return Ok(Done {
                 record,
                 worked: false,
-                seconds: begun.elapsed().as_secs_f64(),
+                seconds: 0.0,
             });
         }
-        let attempt = self.store.attempt().map_err(failed)?;
-        let fresh = Fresh::new(self.store);
-        let memo: &dyn Memo = if job.fresh { &fresh } else { self.store };
-        let ctx = StageCtx {
-            node: job.node.clone(),
-            pipeline: job.pipeline.clone(),
-            seed: job.seed,
-            compute: &job.compute,
-            inputs: self.with_paths(job, attempt.path())?,
-            key: job.keyed.key,
-            trajectory: job.keyed.trajectory,
-            out: attempt.path().join("out"),
-            memo,
-            shown: job.keyed.shown.clone(),
-            command: job.command.clone(),
-            pipeline_digest: shown_digest(&job.keyed.shown),
-            progress: &|progress| tell(News::Progress(progress)),
-            log: &|line| log.line(line),
-            cancel,
+        let begins = Cell::new(true);
+        let told = |retry: &Retry| {
+            log.line(&format!("retake: {}", retry.cause));
+            log.line(&format!("retake: attempt {} of {}", retry.next, retry.of));
+            tell(News::Retries(retry.clone()));
         };
-        std::fs::create_dir_all(&ctx.out).map_err(|e| StageError::io(&ctx.out, e))?;
-        let (outcome, worked) = guarded(|| {
-            if let Some(outcome) = job.config.recall(&ctx, memo)? {
-                return Ok((outcome, false));
-            }
-            tell(News::Begins);
-            Ok((job.config.run(&ctx)?, true))
+        let made = repeat(job.limits.retries, cancel, told, || {
+            self.attempt(job, tell, cancel, log, &begins)
         })?;
-        let seconds = begun.elapsed().as_secs_f64();
-        let record = self.commit(job, outcome, seconds, worked)?;
+        are_unchanged(self.store, job)?;
+        self.are_untouched(job)?;
+        let (worked, seconds) = (made.worked, made.seconds);
+        let parts = made.parts.clone();
+        tell(News::Worked);
+        let record = match theirs(self.store, lock, &job.keyed.key) {
+            Some(record) => record,
+            None => self.commit(job, made)?,
+        };
+        // Only gc asks for them; the result is there.
+        let _ = self.store.remember_parts(&record.key, &parts);
         Ok(Done {
             record,
             worked,
             seconds,
         })
+    }
+
+    /// Works once, in a directory of its own. `begins` says whether the work's beginning is still to be told.
+    fn attempt(
+        &self,
+        job: &Job,
+        tell: &(dyn Fn(News) + Sync),
+        cancel: &AtomicBool,
+        log: &Log,
+        begins: &Cell<bool>,
+    ) -> Result<Made, StageError> {
+        let begun = Instant::now();
+        let attempt = self.store.attempt().map_err(unusable)?;
+        are_unchanged(self.store, job)?;
+        let fresh = Fresh::new(self.store);
+        let memo: &dyn Memo = if job.fresh { &fresh } else { self.store };
+        let noted = Noted::new(memo);
+        let memo: &dyn Memo = &noted;
+        let inputs = self.with_paths(job, attempt.path())?;
+        let mut out = attempt.path().to_path_buf();
+        if !job.as_folder.is_empty() {
+            // Beside the folders that it reads.
+            out.push("out");
+            std::fs::create_dir(&out).map_err(|e| StageError::io(&out, e))?;
+        }
+        let (outcome, worked) = limited(job.limits.timeout, cancel, |cancel| {
+            let ctx = StageCtx {
+                node: job.node.clone(),
+                pipeline: job.pipeline.clone(),
+                seed: job.seed,
+                compute: &job.compute,
+                inputs,
+                key: job.keyed.key,
+                trajectory: job.keyed.trajectory,
+                out,
+                project: Some(job.project.clone()),
+                memo,
+                shown: job.keyed.shown.clone(),
+                command: job.command.clone(),
+                pipeline_digest: shown_digest(&job.keyed.shown),
+                progress: &|progress| tell(News::Progress(progress)),
+                log: &|line| log.line(line),
+                cancel,
+            };
+            guarded(|| {
+                if let Some(outcome) = job.config.recall(&ctx, memo)? {
+                    return Ok((outcome, false));
+                }
+                if begins.replace(false) {
+                    tell(News::Begins);
+                }
+                Ok((job.config.run(&ctx)?, true))
+            })
+        })?;
+        Ok(Made {
+            outcome,
+            worked,
+            seconds: begun.elapsed().as_secs_f64(),
+            parts: noted.keys(),
+            _attempt: attempt,
+        })
+    }
+
+    /// What the work has read of the store must be what it was: a command that is not held to its bounds may have
+    /// written to it meanwhile.
+    fn are_untouched(&self, job: &Job) -> Result<(), StageError> {
+        let nodes = job.keyed.inputs.values().flat_map(|input| &input.nodes);
+        let stored = nodes.filter(|node| !node.node.stage.is_empty() && node.paths.is_empty());
+        for artifact in stored.flat_map(|node| node.outputs.values()) {
+            self.store.is_untouched(artifact).map_err(unreadable)?;
+        }
+        Ok(())
     }
 
     /// Waits for the lock of `key`, for as long as the user does.
@@ -234,13 +343,14 @@ impl Local<'_> {
         Ok(inputs)
     }
 
-    fn commit(
-        &self,
-        job: &Job,
-        outcome: Outcome,
-        seconds: f64,
-        worked: bool,
-    ) -> Result<Record, StageError> {
+    fn commit(&self, job: &Job, made: Made) -> Result<Record, StageError> {
+        let Made {
+            outcome,
+            worked,
+            seconds,
+            parts: _,
+            _attempt,
+        } = made;
         let formats: BTreeMap<String, Format> = job
             .config
             .outputs()
@@ -268,7 +378,7 @@ impl Local<'_> {
             scalars: outcome.scalars,
             timings,
         };
-        self.store.commit(record).map_err(failed)
+        self.store.commit(record).map_err(unreadable)
     }
 }
 
@@ -281,7 +391,15 @@ fn failed(error: impl std::fmt::Display) -> StageError {
     StageError::Failed(error.to_string())
 }
 
-/// An input that cannot be read: lost bytes can be made again, anything else fails the stage.
+/// A store that cannot be written to may be the next time.
+fn unusable(error: StoreError) -> StageError {
+    match error {
+        StoreError::Io { path, source } => StageError::Io { path, source },
+        other => failed(other),
+    }
+}
+
+/// Bytes of the store that cannot be read: lost ones can be made again, anything else fails the stage.
 fn unreadable(error: StoreError) -> StageError {
     match error {
         StoreError::Missing { .. } | StoreError::Corrupt { .. } => {

@@ -10,12 +10,22 @@ use super::resolve::{Session, Settled};
 use super::text;
 use crate::hash::Digest;
 use crate::plan::Plan;
-use crate::plan::key::Recipe;
 use crate::stage::{Artifact, Format};
-use crate::store::{LockBlock, LockFile, Published, Record};
+use crate::store::{LockBlock, LockFile, Published, Record, StoreError};
 
 /// Device class under which the lock file keeps nodes whose bytes depend on no device.
 const ANY_DEVICE: &str = "any";
+
+/// How publishing went.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Placed {
+    /// All is as it should be.
+    Well,
+    /// Bytes in the store turned out to be damaged, which ones: they have to be made again.
+    Damaged(String),
+    /// Something could not be written.
+    Badly,
+}
 
 /// Publishes results and keeps the lock file.
 pub struct Finisher<'a> {
@@ -28,11 +38,10 @@ impl<'a> Finisher<'a> {
         Self { session }
     }
 
-    /// Compares a node's published files with its result and rewrites them where they differ. Whether
-    /// all of them are now as they should be.
-    pub fn publish(&self, id: usize, settled: &Settled, emit: &mut dyn FnMut(Event)) -> bool {
+    /// Compares a node's published files with its result and rewrites them where they differ.
+    pub fn publish(&self, id: usize, settled: &Settled, emit: &mut dyn FnMut(Event)) -> Placed {
         let name = &self.session.plan.nodes[id].name;
-        let mut well = true;
+        let mut placed = Placed::Well;
         for (_, artifact, path) in self.places(id, &settled.record) {
             match self.session.store.publish(artifact, &path) {
                 Ok(Published::Unchanged) => {}
@@ -48,15 +57,19 @@ impl<'a> Finisher<'a> {
                     path,
                     trashed: Some(trashed),
                 }),
+                // The store has said so, and no longer counts them as there.
+                Err(error @ (StoreError::Missing { .. } | StoreError::Corrupt { .. })) => {
+                    placed = placed.max(Placed::Damaged(error.to_string()));
+                }
                 Err(error) => {
-                    well = false;
+                    placed = Placed::Badly;
                     emit(Event::Note {
                         message: format!("{name}: could not publish {}: {error}", path.display()),
                     });
                 }
             }
         }
-        well
+        placed
     }
 
     /// Where the node's main output is published, if it is.
@@ -78,6 +91,55 @@ impl<'a> Finisher<'a> {
                 Some((output, artifact, place(plan, &path, artifact.format)))
             });
         placed.collect()
+    }
+
+    /// The files that a node has in the work tree, and what they hold.
+    ///
+    /// # Errors
+    /// When a folder's manifest cannot be read.
+    pub fn published_files(
+        &self,
+        id: usize,
+        record: &Record,
+    ) -> Result<Vec<(PathBuf, Digest)>, StoreError> {
+        let mut files = Vec::new();
+        for (_, artifact, path) in self.places(id, record) {
+            if artifact.format != Format::Folder {
+                files.push((path, artifact.digest));
+                continue;
+            }
+            let manifest = self.session.store.manifest(artifact)?;
+            let entries = manifest.files.into_iter();
+            files.extend(entries.map(|(name, file)| (path.join(name), file.digest)));
+        }
+        Ok(files)
+    }
+
+    /// The folders that a node has in the work tree.
+    pub fn published_folders(&self, id: usize, record: &Record) -> Vec<PathBuf> {
+        let places = self.places(id, record).into_iter();
+        places
+            .filter(|(_, artifact, _)| artifact.format == Format::Folder)
+            .map(|(.., path)| path)
+            .collect()
+    }
+
+    /// Whether a lock file holds what the nodes of `order` came to.
+    pub fn all_locked(
+        &self,
+        lock: &LockFile,
+        order: &[usize],
+        settled: &[Option<Settled>],
+    ) -> bool {
+        let plan = self.session.plan;
+        order.iter().all(|id| {
+            let Some(Settled { record, .. }) = &settled[*id] else {
+                return false;
+            };
+            let name = plan.nodes[*id].name.to_string();
+            lock.classes(plan.profile.as_deref(), &name)
+                .any(|(_, locked)| *locked == block(record))
+        })
     }
 
     /// Whether the lock file holds this node with this key, on whichever device class.
@@ -146,8 +208,8 @@ impl<'a> Finisher<'a> {
                 continue;
             };
             // Of the record, not of this machine: it may come from another class.
-            let recipe = Recipe::from_value(record.recipe.clone());
-            let class = recipe.device().unwrap_or(ANY_DEVICE).to_owned();
+            let class = record.recipe.get("device").and_then(|class| class.as_str());
+            let class = class.unwrap_or(ANY_DEVICE).to_owned();
             blocks
                 .entry(class)
                 .or_default()
@@ -168,6 +230,9 @@ impl<'a> Finisher<'a> {
         let (store, profile) = (self.session.store, plan.profile.as_deref());
         if let Err(error) = store.remember_keys(&text::pipeline(plan), profile, &keys) {
             note("the index of last keys", error.to_string());
+        }
+        if let Err(error) = store.remember_run(&plan.root, &plan.file, profile, &keys) {
+            note("what gc is to keep", error.to_string());
         }
         if keep_lock || !plan.sets.is_empty() || blocks.is_empty() {
             return true;

@@ -1,15 +1,17 @@
-//! What a run tells of itself while it goes on: a small file for the run and one for each node it works on, beside the
-//! store's records, for `retake watch` to read.
+//! What a run tells of itself while it goes on: a small file with the nodes it works on, beside the store's records, for
+//! `retake watch` to read.
 //!
-//! They are no results. Nothing else reads them, no digest holds them, one that cannot be written is no fault, and
-//! they go when the node or the run ends. What a killed run leaves is known by its process being gone, and is swept.
+//! It is no result. Nothing else reads it, no digest holds it, one that cannot be written is no fault, and it goes when
+//! the run ends. What a killed run leaves is known by its process being gone, and is swept. One thread writes it, once a
+//! second at most: a thousand short commands cost no more than one long one.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -19,8 +21,10 @@ use crate::hash::Digest;
 use crate::stage::Progress;
 use crate::store::Store;
 
-/// A node's file is written this often at most.
+/// The file is written this often at most.
 const EVERY: Duration = Duration::from_secs(1);
+/// The file is written this often at least, so that other machines see that the run is alive.
+const BEAT: Duration = Duration::from_secs(20);
 /// Of a process on another machine, or one that cannot be looked at: how old its file may be.
 const FRESH: Duration = Duration::from_mins(1);
 /// More figures of an epoch than this are thinned.
@@ -76,20 +80,20 @@ fn boot() -> String {
     id.trim().to_owned()
 }
 
-/// A run.
+/// A run and what it is at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LiveRun {
     /// who
     pub writer: Writer,
     /// the pipeline's file
     pub pipeline: PathBuf,
+    /// the nodes at work, by key
+    pub nodes: BTreeMap<Digest, LiveNode>,
 }
 
 /// A node at work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LiveNode {
-    /// who
-    pub writer: Writer,
     /// `stage[axis=value,…]`
     pub node: String,
     /// when the work began, in seconds since 1970
@@ -115,56 +119,38 @@ impl Lives {
     /// Reads what the runs that are alive say. Files that cannot be read are none.
     pub fn read(store: &Store) -> Self {
         let mut lives = Self::default();
-        for (path, name) in files(&folder(store)) {
-            if name.starts_with(RUN) {
-                lives.runs.extend(alive::<LiveRun>(&path));
-            } else if let (Ok(key), Some(node)) = (name.parse(), alive::<LiveNode>(&path)) {
-                lives.nodes.insert(key, node);
+        for path in files(&folder(store)) {
+            if let Some(run) = alive(&path) {
+                lives.nodes.extend(run.nodes.clone());
+                lives.runs.push(run);
             }
         }
         lives
     }
 }
 
-/// Files in `folder` with their names less `.json`.
-fn files(folder: &Path) -> Vec<(PathBuf, String)> {
+/// The files of runs in `folder`.
+fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let named = entries.filter_map(|entry| {
-        let path = entry.path();
-        let name = path.file_name()?.to_str()?.strip_suffix(".json")?;
-        Some((path.clone(), name.to_owned()))
+    let of_runs = entries.map(|entry| entry.path()).filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(RUN))
+            && path.extension().is_some_and(|e| e == "json")
     });
-    named.collect()
+    of_runs.collect()
 }
 
-/// What has a writer.
-trait Written {
-    fn writer(&self) -> &Writer;
-}
-
-impl Written for LiveRun {
-    fn writer(&self) -> &Writer {
-        &self.writer
-    }
-}
-
-impl Written for LiveNode {
-    fn writer(&self) -> &Writer {
-        &self.writer
-    }
-}
-
-fn alive<T: Written + for<'a> Deserialize<'a>>(path: &Path) -> Option<T> {
-    let said: T = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    said.writer().is_alive(path).then_some(said)
+/// What a file says, if its writer is alive.
+fn alive(path: &Path) -> Option<LiveRun> {
+    let said: LiveRun = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    said.writer.is_alive(path).then_some(said)
 }
 
 /// An executor that tells of its work as well.
 pub struct Told<'a> {
     executor: &'a dyn Executor,
-    folder: PathBuf,
-    /// The run's own file, removed on drop.
-    _run: Paper,
+    board: Arc<Board>,
+    clerk: Option<JoinHandle<()>>,
 }
 
 impl<'a> Told<'a> {
@@ -172,18 +158,42 @@ impl<'a> Told<'a> {
     pub fn new(executor: &'a dyn Executor, store: &Store, pipeline: &Path) -> Self {
         // Where it cannot be made, nothing is told.
         let folder = store.live().unwrap_or_else(|_| folder(store));
-        sweep(&folder);
-        let pid = std::process::id();
-        let run = Paper(folder.join(format!("{RUN}{pid}.json")));
-        run.write(&LiveRun {
-            writer: Writer::this(),
-            pipeline: std::path::absolute(pipeline).unwrap_or_else(|_| pipeline.to_path_buf()),
+        for path in files(&folder) {
+            if alive(&path).is_none() {
+                let _ = fs::remove_file(path);
+            }
+        }
+        let writer = Writer::this();
+        let board = Arc::new(Board {
+            path: folder.join(format!("{RUN}{}.json", writer.pid)),
+            state: Mutex::new(State {
+                run: LiveRun {
+                    writer,
+                    pipeline: std::path::absolute(pipeline)
+                        .unwrap_or_else(|_| pipeline.to_path_buf()),
+                    nodes: BTreeMap::new(),
+                },
+                changed: true,
+                closed: false,
+            }),
+            closing: Condvar::new(),
         });
+        let shared = Arc::clone(&board);
+        let clerk = thread::Builder::new().spawn(move || shared.keep()).ok();
         Self {
             executor,
-            folder,
-            _run: run,
+            board,
+            clerk,
         }
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        guard(&self.board.state).closed = true;
+        self.board.closing.notify_all();
+        // A thread that panicked has nothing more to write.
+        let _ = self.clerk.take().map(JoinHandle::join);
     }
 }
 
@@ -197,13 +207,13 @@ impl Executor for Told<'_> {
         let telling: Mutex<Option<Telling>> = Mutex::default();
         let tell = |news: News| {
             match &news {
-                News::Begins => *guard(&telling) = Some(Telling::new(&self.folder, job)),
+                News::Begins => *guard(&telling) = Some(Telling::new(&self.board, job)),
                 News::Progress(progress) => {
                     if let Some(telling) = &mut *guard(&telling) {
                         telling.progress(progress);
                     }
                 }
-                News::Waits(_) => {}
+                News::Waits(_) | News::Retries(_) | News::Worked => {}
             }
             tell(news);
         };
@@ -215,11 +225,56 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One node's file while it is worked on.
-struct Telling {
-    paper: Paper,
-    said: LiveNode,
-    written: Instant,
+/// What the run says, and the file it says it in.
+struct Board {
+    path: PathBuf,
+    state: Mutex<State>,
+    closing: Condvar,
+}
+
+struct State {
+    run: LiveRun,
+    /// whether the file says something else
+    changed: bool,
+    closed: bool,
+}
+
+impl Board {
+    /// Keeps the file until the run ends, and then removes it. Whether it can be written is of no matter to the work.
+    fn keep(&self) {
+        let mut written: Option<Instant> = None;
+        let mut state = guard(&self.state);
+        while !state.closed {
+            let due = written.is_none_or(|written| written.elapsed() >= BEAT);
+            if std::mem::take(&mut state.changed) || due {
+                let bytes = serde_json::to_vec(&state.run);
+                drop(state);
+                let _ = bytes
+                    .map_err(io::Error::from)
+                    .and_then(|bytes| replace(&self.path, &bytes));
+                written = Some(Instant::now());
+                state = guard(&self.state);
+            }
+            if !state.closed {
+                let waited = self.closing.wait_timeout(state, EVERY);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+        drop(state);
+        let _ = fs::remove_file(&self.path);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<Digest, LiveNode>)) {
+        let mut state = guard(&self.state);
+        change(&mut state.run.nodes);
+        state.changed = true;
+    }
+}
+
+/// One node while it is worked on.
+struct Telling<'a> {
+    board: &'a Board,
+    key: Digest,
     /// where the work stood when it first said so, and when that was
     first: Option<(u64, Instant)>,
     /// every so many steps are kept
@@ -227,23 +282,21 @@ struct Telling {
     seen: u64,
 }
 
-impl Telling {
-    fn new(folder: &Path, job: &Job) -> Self {
+impl<'a> Telling<'a> {
+    fn new(board: &'a Board, job: &Job) -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let said = LiveNode {
-            writer: Writer::this(),
             node: job.node.to_string(),
             began: since.map_or(0, |time| time.as_secs()),
             progress: Progress::default(),
             seconds_left: None,
             steps: Vec::new(),
         };
-        let paper = Paper(folder.join(format!("{}.json", job.keyed.key)));
-        paper.write(&said);
+        let key = job.keyed.key;
+        board.change(|nodes| _ = nodes.insert(key, said));
         Self {
-            paper,
-            said,
-            written: Instant::now(),
+            board,
+            key,
             first: None,
             stride: 1,
             seen: 0,
@@ -254,55 +307,51 @@ impl Telling {
         let now = Instant::now();
         let (from, since) = *self.first.get_or_insert((progress.done, now));
         let made = progress.done.saturating_sub(from);
-        self.said.seconds_left = (made > 0).then(|| {
+        let seconds_left = (made > 0).then(|| {
             let left = progress.total.saturating_sub(progress.done);
             now.duration_since(since).as_secs_f64() * left as f64 / made as f64
         });
-        // An epoch's figures are in the store before the next begins.
-        if progress.epoch != self.said.progress.epoch {
-            self.said.steps.clear();
-            (self.stride, self.seen) = (1, 0);
-        }
         let mut progress = progress.clone();
         progress.figures.retain(|(_, value)| value.is_finite());
-        if !progress.figures.is_empty() {
-            if self.seen.is_multiple_of(self.stride) {
-                let step = (progress.done, progress.figures.clone());
-                self.said.steps.push(step);
+        let (board, key) = (self.board, self.key);
+        board.change(|nodes| {
+            let Some(said) = nodes.get_mut(&key) else {
+                return;
+            };
+            said.seconds_left = seconds_left;
+            // An epoch's figures are in the store before the next begins.
+            if progress.epoch != said.progress.epoch {
+                said.steps.clear();
+                (self.stride, self.seen) = (1, 0);
             }
-            self.seen += 1;
-            if self.said.steps.len() > STEPS {
-                let mut index = 0_usize;
-                self.said.steps.retain(|_| {
-                    index += 1;
-                    index % 2 == 1
-                });
-                self.stride *= 2;
+            if !progress.figures.is_empty() {
+                self.step(&progress, &mut said.steps);
             }
+            said.progress = progress;
+        });
+    }
+
+    /// Adds a step, and thins them when there are many.
+    fn step(&mut self, progress: &Progress, steps: &mut Vec<(u64, Vec<(String, f64)>)>) {
+        if self.seen.is_multiple_of(self.stride) {
+            steps.push((progress.done, progress.figures.clone()));
         }
-        self.said.progress = progress;
-        if self.written.elapsed() >= EVERY {
-            self.written = now;
-            self.paper.write(&self.said);
+        self.seen += 1;
+        if steps.len() > STEPS {
+            let mut index = 0_usize;
+            steps.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+            self.stride *= 2;
         }
     }
 }
 
-/// A file of one's own, removed on drop.
-struct Paper(PathBuf);
-
-impl Paper {
-    /// Replaces it as a whole. Whether that can be done is of no matter to the work.
-    fn write(&self, said: &impl Serialize) {
-        let _ = serde_json::to_vec(said)
-            .map_err(io::Error::from)
-            .and_then(|bytes| replace(&self.0, &bytes));
-    }
-}
-
-impl Drop for Paper {
+impl Drop for Telling<'_> {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let key = self.key;
+        self.board.change(|nodes| _ = nodes.remove(&key));
     }
 }
 
@@ -317,20 +366,4 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .inspect_err(|_| {
             let _ = fs::remove_file(&beside);
         })
-}
-
-/// Removes what runs that are gone have left.
-fn sweep(folder: &Path) {
-    for (path, name) in files(folder) {
-        let is_alive = if name.starts_with(RUN) {
-            alive::<LiveRun>(&path).is_some()
-        } else if name.parse::<Digest>().is_ok() {
-            alive::<LiveNode>(&path).is_some()
-        } else {
-            true
-        };
-        if !is_alive {
-            let _ = fs::remove_file(path);
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Why a node is not cached, in words.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::resolve::{Keyed, Session};
 use super::text;
@@ -19,17 +20,17 @@ pub const NOT_FINISHED: &str = "its last run did not finish";
 /// Compares nodes with what they were when retake last saw them.
 pub struct Reasons<'a> {
     session: &'a Session<'a>,
-    last: BTreeMap<String, Digest>,
+    /// node → the key it had when it was last computed or found
+    pub(super) last: Rc<BTreeMap<String, Digest>>,
 }
 
 impl<'a> Reasons<'a> {
     /// Reasons for the nodes of `session`.
     pub fn new(session: &'a Session<'a>) -> Self {
-        let plan = session.plan;
-        let last = session
-            .store
-            .last_keys(&text::pipeline(plan), plan.profile.as_deref());
-        Self { session, last }
+        Self {
+            session,
+            last: last_keys(session),
+        }
     }
 
     /// All reasons in one line.
@@ -106,6 +107,15 @@ impl<'a> Reasons<'a> {
         words.dedup();
         words
     }
+}
+
+/// Node → the key it had when it was last computed or found.
+pub(super) fn last_keys(session: &Session<'_>) -> Rc<BTreeMap<String, Digest>> {
+    let plan = session.plan;
+    let keys = session
+        .store
+        .last_keys(&text::pipeline(plan), plan.profile.as_deref());
+    Rc::new(keys)
 }
 
 /// Whether nothing of the input `name` was there before; of a gathered input, not even its first node.

@@ -1,17 +1,23 @@
 //! The scheduler: settles what is cached, runs what is ready, in dependency order, as many at once as fit.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use super::event::Event;
 use super::executor::{Done, Executor, Failure, Job, News};
-use super::finish::Finisher;
+use super::expected::Expected;
+use super::finish::{Finisher, Placed};
+use super::queue::{Queue, Waiting};
 use super::reasons::Reasons;
 use super::resolve::{Hit, Keyed, ResolveError, Session, Settled};
 use super::slots::Pool;
 use super::text;
+use super::workers::Workers;
 use crate::hash::Digest;
 use crate::plan::Source;
 use crate::stage::{Slots, StageError};
@@ -44,8 +50,8 @@ pub struct Summary {
     pub unlocked: Vec<String>,
     /// results that could not be written to where the user wants them: published files, the lock file
     pub unwritten: usize,
-    /// nodes that could not run because bytes they need are damaged
-    pub damaged: usize,
+    /// damaged bytes that a node could not run or be published for, a line each
+    pub damaged: BTreeSet<String>,
     /// whether the user stopped it
     pub interrupted: bool,
     /// the results, by node
@@ -58,9 +64,6 @@ enum Message {
     Ended(usize, Result<Done, Box<Failure>>),
 }
 
-/// How often a run begins again because an input turned out to be damaged.
-const ROUNDS: usize = 3;
-
 /// Runs `targets` and what they need. Where an input's bytes turn out to be damaged, what made them runs
 /// again too.
 pub fn run(
@@ -72,6 +75,7 @@ pub fn run(
     emit: &mut dyn FnMut(Event),
 ) -> Summary {
     let begun = Instant::now();
+    let _relying = session.store.rely();
     let order = session.plan.upstream(targets);
     for &id in &order {
         let name = session.plan.nodes[id].name.clone();
@@ -81,16 +85,21 @@ pub fn run(
         });
     }
     let mut summary = Summary::default();
-    for round in 1..=ROUNDS {
+    let mut known = BTreeSet::new();
+    loop {
         let before = summary.ran;
         summary = run_once(session, &order, options, executor, cancel, emit);
         summary.ran += before;
-        if summary.damaged == 0 {
+        if summary.damaged.is_empty() {
             break;
         }
-        if round == ROUNDS {
-            summary.failed += summary.damaged;
+        // Each round takes what is damaged out of the way, and what that was made from may be damaged too; where bytes
+        // go bad again and again, there is no end to it.
+        if summary.damaged.is_subset(&known) {
+            summary.failed += summary.damaged.len();
+            break;
         }
+        known.append(&mut summary.damaged);
     }
     summary.interrupted = cancel.load(Ordering::Relaxed);
     let settled = summary.settled.iter().flatten().count();
@@ -113,13 +122,17 @@ fn run_once(
     emit: &mut dyn FnMut(Event),
 ) -> Summary {
     let (sender, receiver) = channel();
+    let workers = Workers::new();
     let mut scheduler = Scheduler::new(session, order, options, emit);
     std::thread::scope(|threads| {
+        let _closing = workers.closing();
         scheduler.settle_sources();
         loop {
             scheduler.dispatch(cancel, |job| {
                 let sender = sender.clone();
-                threads.spawn(move || work(executor, &job, cancel, &sender));
+                workers.start(threads, job, move |job: Job| {
+                    work(executor, &job, cancel, &sender);
+                });
             });
             if scheduler.running.is_empty() {
                 break;
@@ -139,23 +152,31 @@ fn run_once(
 
 fn work(executor: &dyn Executor, job: &Job, cancel: &AtomicBool, sender: &Sender<Message>) {
     let id = job.id;
-    let result = executor.execute(
-        job,
-        &|news| {
-            // The receiver lives as long as the scope that this thread is in.
-            let _ = sender.send(Message::News(id, news));
-        },
-        cancel,
-    );
+    let tell = |news| {
+        // The receiver lives as long as the scope that this thread is in.
+        let _ = sender.send(Message::News(id, news));
+    };
+    let execute = || executor.execute(job, &tell, cancel);
+    let result = catch_unwind(AssertUnwindSafe(execute)).unwrap_or_else(|_| {
+        Err(Box::new(Failure {
+            error: StageError::Failed("internal error: a panic outside the stage".to_owned()),
+            log: PathBuf::new(),
+            tail: Vec::new(),
+        }))
+    });
     let _ = sender.send(Message::Ended(id, result));
 }
 
-/// A node that holds slots.
+/// A node at work.
 struct Running {
     trajectory: Digest,
-    slots: Slots,
+    /// what it occupies; nothing any more while its result is written
+    slots: Option<Slots>,
     keyed: Keyed,
 }
+
+/// So many results may be on their way to the disk at once.
+const WRITING: usize = 8;
 
 struct Scheduler<'a> {
     session: &'a Session<'a>,
@@ -168,8 +189,11 @@ struct Scheduler<'a> {
     waiting: HashMap<usize, usize>,
     /// node → nodes of this run that take input from it
     dependents: HashMap<usize, Vec<usize>>,
+    expected: Expected<'a>,
     /// nodes whose inputs are settled and whose result is not in the store
     ready: HashMap<usize, Keyed>,
+    /// the same, in the order in which they are to start
+    queue: Queue,
     running: HashMap<usize, Running>,
     settled: Vec<Option<Settled>>,
     /// stage and warning
@@ -194,16 +218,19 @@ impl<'a> Scheduler<'a> {
             }
             waiting.insert(id, inputs.len());
         }
+        let reasons = Reasons::new(session);
         Self {
             session,
             options,
             emit,
-            reasons: Reasons::new(session),
+            expected: Expected::new(session, Rc::clone(&reasons.last)),
+            reasons,
             finisher: Finisher::new(session),
             pool: Pool::new(options.slots),
             waiting,
             dependents,
             ready: HashMap::new(),
+            queue: Queue::default(),
             running: HashMap::new(),
             settled: vec![None; session.plan.nodes.len()],
             warned: HashSet::new(),
@@ -236,14 +263,19 @@ impl<'a> Scheduler<'a> {
             }
         };
         let forced = self.options.force.contains(&id);
-        let hit = self.session.look_up(id, &keyed).filter(|_| !forced);
+        self.session.store.rely_on(&keyed.key);
+        let mut hit = self.session.look_up(id, &keyed).filter(|_| !forced);
+        if let Some(key) = borrowed_key(hit.as_ref()) {
+            self.session.store.rely_on(&key);
+            hit = self.session.look_up(id, &keyed);
+        }
         let key = hit.as_ref().map_or(keyed.key, |hit| hit.record.key);
         if self.options.locked && !self.finisher.is_locked(id, &key) {
             self.refuse(id);
             return Vec::new();
         }
         let Some(hit) = hit else {
-            self.ready.insert(id, keyed);
+            self.make_ready(id, keyed);
             return Vec::new();
         };
         self.settle_cached(id, keyed, hit)
@@ -281,8 +313,13 @@ impl<'a> Scheduler<'a> {
             self.refuse(id);
             return Vec::new();
         }
-        let published = self.finisher.publish(id, &settled, &mut *self.emit);
-        self.summary.unwritten += usize::from(!published);
+        match self.finisher.publish(id, &settled, &mut *self.emit) {
+            Placed::Well => {}
+            Placed::Damaged(what) => {
+                self.summary.damaged.insert(what);
+            }
+            Placed::Badly => self.summary.unwritten += 1,
+        }
         self.settled[id] = Some(settled);
         let mut free = Vec::new();
         for dependent in self.dependents.get(&id).cloned().unwrap_or_default() {
@@ -296,49 +333,47 @@ impl<'a> Scheduler<'a> {
         free
     }
 
-    /// Starts ready nodes while slots last: in plan order, of one trajectory the farthest first.
+    fn make_ready(&mut self, id: usize, keyed: Keyed) {
+        let node = &self.session.plan.nodes[id];
+        self.queue.add(Waiting {
+            id,
+            trajectory: keyed.trajectory,
+            reach: node.config.reach(),
+            expected: self.expected.rank(id),
+            slots: node.slots,
+        });
+        self.ready.insert(id, keyed);
+    }
+
+    /// Starts ready nodes while slots last.
     fn dispatch(&mut self, cancel: &AtomicBool, mut start: impl FnMut(Job)) {
         if self.options.locked && !self.summary.unlocked.is_empty() {
             return;
         }
-        let nodes = &self.session.plan.nodes;
-        let mut order: Vec<usize> = self.ready.keys().copied().collect();
-        order.sort_unstable();
-        let mut farthest: HashMap<Digest, usize> = HashMap::new();
-        for &id in &order {
-            let best = farthest.entry(self.ready[&id].trajectory).or_insert(id);
-            if nodes[id].config.reach() > nodes[*best].config.reach() {
-                *best = id;
-            }
-        }
-        for id in order {
-            let stop = cancel.load(Ordering::Relaxed) || (self.failed && !self.options.keep_going);
-            let trajectory = self.ready[&id].trajectory;
-            let busy = self
-                .running
-                .values()
-                .any(|running| running.trajectory == trajectory);
-            if stop || busy || farthest[&trajectory] != id {
-                continue;
-            }
-            let Some(slots) = self.pool.take(nodes[id].slots) else {
-                continue;
+        while !(cancel.load(Ordering::Relaxed) || (self.failed && !self.options.keep_going))
+            && self.running.len() < self.options.slots.cpu + WRITING
+        {
+            let Some((id, slots)) = self.queue.next(&mut self.pool) else {
+                return;
             };
             let Some(keyed) = self.ready.remove(&id) else {
                 continue;
             };
+            let trajectory = keyed.trajectory;
             match self.job(id, &keyed) {
                 Ok(job) => {
                     let running = Running {
                         trajectory,
-                        slots,
+                        slots: Some(slots),
                         keyed,
                     };
                     self.running.insert(id, running);
+                    self.session.store.settle_in();
                     start(job);
                 }
                 Err(error) => {
                     self.pool.give_back(slots);
+                    self.queue.ended(&trajectory);
                     self.fail_unresolved(id, &error);
                 }
             }
@@ -361,6 +396,8 @@ impl<'a> Scheduler<'a> {
             id,
             node: node.name.clone(),
             pipeline: plan.name.clone(),
+            project: plan.root.clone(),
+            limits: node.limits,
             config: node.config.clone(),
             seed: node.seed,
             keyed: keyed.clone(),
@@ -371,13 +408,18 @@ impl<'a> Scheduler<'a> {
         })
     }
 
-    /// Takes one message from a worker.
+    /// Takes what workers have to say; waits until one has.
     fn listen(&mut self, receiver: &Receiver<Message>) {
-        match receiver.recv() {
-            Ok(Message::News(id, news)) => self.pass_on(id, news),
-            Ok(Message::Ended(id, result)) => self.ended(id, result),
+        let Ok(first) = receiver.recv() else {
             // Impossible while a worker runs; leaving the loop is the only sane answer.
-            Err(_) => self.running.clear(),
+            self.running.clear();
+            return;
+        };
+        for message in std::iter::once(first).chain(receiver.try_iter()) {
+            match message {
+                Message::News(id, news) => self.pass_on(id, news),
+                Message::Ended(id, result) => self.ended(id, result),
+            }
         }
     }
 
@@ -386,11 +428,18 @@ impl<'a> Scheduler<'a> {
         if matches!(news, News::Begins) {
             self.warn(id);
         }
-        let Some(running) = self.running.get(&id) else {
+        let Some(running) = self.running.get_mut(&id) else {
             return;
         };
+        if matches!(news, News::Worked) {
+            if let Some(slots) = running.slots.take() {
+                self.pool.give_back(slots);
+            }
+            return;
+        }
         let name = self.session.plan.nodes[id].name.clone();
         let event = match news {
+            News::Worked => return,
             News::Waits(owner) => Event::Note {
                 message: format!("{name}: waiting for {owner}, which is at the same work"),
             },
@@ -402,6 +451,12 @@ impl<'a> Scheduler<'a> {
                     reason: self.reasons.of(id, &running.keyed, forced),
                 }
             }
+            News::Retries(retry) => Event::Note {
+                message: format!(
+                    "{name}: {}; attempt {} of {} in {}",
+                    retry.cause, retry.next, retry.of, retry.wait
+                ),
+            },
             News::Progress(progress) => Event::Progress {
                 stage: name.stage,
                 axes: name.axes,
@@ -430,7 +485,10 @@ impl<'a> Scheduler<'a> {
         let Some(running) = self.running.remove(&id) else {
             return;
         };
-        self.pool.give_back(running.slots);
+        if let Some(slots) = running.slots {
+            self.pool.give_back(slots);
+        }
+        self.queue.ended(&running.trajectory);
         let name = self.session.plan.nodes[id].name.clone();
         match result {
             Ok(done) => {
@@ -481,7 +539,7 @@ impl<'a> Scheduler<'a> {
             StageError::Cancelled => {}
             StageError::Damaged(message) => {
                 // The store no longer counts those bytes as there, so the next round makes them again.
-                self.summary.damaged += 1;
+                self.summary.damaged.insert(message.clone());
                 (self.emit)(Event::Note {
                     message: message.clone(),
                 });
@@ -491,7 +549,6 @@ impl<'a> Scheduler<'a> {
     }
 
     fn fail_unresolved(&mut self, id: usize, error: &ResolveError) {
-        self.ready.remove(&id);
         self.fail(id, &error.to_string(), None);
     }
 
@@ -527,6 +584,12 @@ impl<'a> Scheduler<'a> {
             .write(&self.settled, keep_lock, &mut *self.emit);
         self.summary.unwritten += usize::from(!written);
     }
+}
+
+/// The key of a record that stands in for a node's own.
+fn borrowed_key(hit: Option<&Hit>) -> Option<Digest> {
+    let hit = hit.filter(|hit| hit.borrowed.is_some())?;
+    Some(hit.record.key)
 }
 
 /// The nodes that `id` takes inputs from, each once.

@@ -212,6 +212,7 @@ fn recalled(session: &Session<'_>, id: usize, keyed: &Keyed) -> Result<Option<Re
         key: keyed.key,
         trajectory: keyed.trajectory,
         out: PathBuf::new(),
+        project: None,
         memo: session.store,
         shown: Vec::new(),
         command: text::command(session.plan),

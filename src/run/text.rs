@@ -20,34 +20,55 @@ pub fn status(status: &Status) -> String {
 
 /// `with.lr: 0.0002 → 0.0001`, `input data changed`, …
 pub fn change(change: &Change) -> String {
-    let value = |value: &Option<Value>| match value {
-        Some(value) => shorten(&plain(value)),
+    let text = |value: &Option<Value>| value.as_ref().map(|value| one_line(&plain(value)));
+    let (before, after) = (text(&change.before), text(&change.after));
+    let shared = shared_start(before.as_deref(), after.as_deref());
+    let show = |text: &Option<String>| match text {
+        Some(text) => shorten(text, shared),
         None => "(none)".to_owned(),
     };
+    let (before, after) = (show(&before), show(&after));
     let mut path = change.field.split('.');
     match (path.next(), path.next()) {
         (Some("inputs"), Some(input)) => format!("input {input} changed"),
         (Some("version"), None) => {
-            format!(
-                "retake's implementation of this kind: version {} → {}",
-                value(&change.before),
-                value(&change.after)
-            )
+            format!("retake's implementation of this kind: version {before} → {after}")
         }
         (Some("shown"), _) => "what it shows changed".to_owned(),
-        _ => format!(
-            "{}: {} → {}",
-            change.field,
-            value(&change.before),
-            value(&change.after)
-        ),
+        _ => format!("{}: {before} → {after}", change.field),
     }
 }
 
-fn shorten(text: &str) -> String {
-    match text.char_indices().nth(VALUE_WIDTH) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+/// A text of several lines in one.
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n")
+}
+
+/// How many characters at the start of long texts are the same and not worth showing.
+fn shared_start(before: Option<&str>, after: Option<&str>) -> usize {
+    let (Some(before), Some(after)) = (before, after) else {
+        return 0;
+    };
+    let pairs = before.chars().zip(after.chars());
+    let same = pairs.take_while(|(a, b)| a == b).count();
+    if same < VALUE_WIDTH {
+        0
+    } else {
+        same - VALUE_WIDTH / 4
+    }
+}
+
+/// `text` from its character number `from` on, as far as it is printed.
+fn shorten(text: &str, from: usize) -> String {
+    let start = text
+        .char_indices()
+        .nth(from)
+        .map_or(text.len(), |(at, _)| at);
+    let rest = &text[start..];
+    let ellipsis = if from > 0 { "…" } else { "" };
+    match rest.char_indices().nth(VALUE_WIDTH) {
+        Some((end, _)) => format!("{ellipsis}{}…", &rest[..end]),
+        None => format!("{ellipsis}{rest}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A pipeline file, its includes and the command line to one [`PipelineSpec`].
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -13,6 +14,7 @@ use super::read::{self, FileSpec, describe, read};
 use super::template::interpolate;
 use super::{root, vars, yaml};
 use crate::suggest;
+use crate::worktree::WorkTree;
 
 /// Reads a pipeline file and all it includes; vars are settled by `options`.
 ///
@@ -31,10 +33,13 @@ pub(crate) fn load_leniently(
     path: &Path,
     options: &LoadOptions,
 ) -> Result<(PipelineSpec, Findings), Faults> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => load_text(path, &text, options),
-        Err(error) => Err(unreadable(path, &error)),
+    let mut loader = Loader::of(path);
+    // Not below the root: the path may be relative to where the user is.
+    match std::path::absolute(path).and_then(|path| loader.tree.read(&path)) {
+        Ok(text) => loader.read_file(path, path.display().to_string(), &text, None),
+        Err(error) => return Err(unreadable(path, &error)),
     }
+    loader.finish(path, options)
 }
 
 /// Reads a pipeline from `text`, as if it stood in the file `path`, which need not exist.
@@ -43,7 +48,7 @@ pub(crate) fn load_text(
     text: &str,
     options: &LoadOptions,
 ) -> Result<(PipelineSpec, Findings), Faults> {
-    let mut loader = Loader::default();
+    let mut loader = Loader::of(path);
     loader.read_file(path, path.display().to_string(), text, None);
     loader.finish(path, options)
 }
@@ -67,8 +72,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Faults {
 }
 
 /// Files as they are read.
-#[derive(Default)]
 struct Loader {
+    tree: WorkTree,
     sources: Vec<SourceFile>,
     findings: Findings,
     /// canonical paths of files that are being read, outermost first
@@ -84,6 +89,21 @@ struct Loader {
 }
 
 impl Loader {
+    /// A loader of the pipeline in the file `path`.
+    fn of(path: &Path) -> Self {
+        Self {
+            tree: WorkTree::new(&root::of(path)),
+            sources: Vec::new(),
+            findings: Findings::default(),
+            reading: Vec::new(),
+            done: Vec::new(),
+            broken: false,
+            main: FileSpec::default(),
+            vars: IndexMap::new(),
+            stages: IndexMap::new(),
+        }
+    }
+
     /// Reads one file and, before its own content, what it includes.
     fn read_file(&mut self, path: &Path, name: String, text: &str, included: Option<&Place>) {
         let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -129,7 +149,7 @@ impl Loader {
             return;
         }
         let path = from.parent().unwrap_or(Path::new("")).join(target);
-        match std::fs::read_to_string(&path) {
+        match std::path::absolute(&path).and_then(|path| self.tree.read(&path)) {
             Ok(text) => self.read_file(&path, path.display().to_string(), &text, Some(place)),
             Err(error) => {
                 let message = format!("`{target}` cannot be read: {error}");
@@ -258,7 +278,8 @@ impl Loader {
             seed,
             description: self.main.description,
             file: path.to_owned(),
-            root: root::of(path),
+            root: self.tree.root().to_owned(),
+            tree: Arc::new(self.tree),
             profile: options.profile.clone(),
             sets: options.sets.clone(),
             vars: settled,

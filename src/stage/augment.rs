@@ -1,7 +1,5 @@
 //! `kind: augment`: random flips, rotations, crops and colours, as copies or while training.
 
-use std::path::Path;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +13,7 @@ use crate::data::crop::{RandomCrop, RandomResizedCrop};
 use crate::data::recipe::{AugmentStep, Hflip, Recipe, Rotate, Vflip};
 use crate::data::size::Size;
 use crate::data::{Pack, augment};
+use crate::worktree::WorkTree;
 
 /// Copies made offline when `factor` is not given: the images and one augmented copy.
 const FACTOR: usize = 2;
@@ -159,7 +158,7 @@ impl Kind for AugmentConfig {
     }
 
     /// Fills in defaults, so that leaving a setting out and writing its default give one key.
-    fn resolve(&mut self, _root: &Path) -> Result<(), Vec<Fault>> {
+    fn resolve(&mut self, _tree: &WorkTree) -> Result<(), Vec<Fault>> {
         if !self.online {
             self.factor = Some(self.factor());
             self.keep_original = Some(self.keeps_original());

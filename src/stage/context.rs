@@ -140,6 +140,11 @@ pub struct Part {
     pub objects: BTreeMap<String, Artifact>,
 }
 
+impl Part {
+    /// The name of an object that serves to go on from there and for nothing else: what gc drops first.
+    pub const RESUME: &str = "state";
+}
+
 /// A part to be stored; products as for outputs.
 #[derive(Debug, Clone, Default)]
 pub struct NewPart {
@@ -234,6 +239,8 @@ pub struct StageCtx<'a> {
     pub trajectory: Digest,
     /// a private, empty directory; outputs are written here and nowhere else
     pub out: PathBuf,
+    /// the project's folder, absolute, of which a command may read its inputs only; none outside of a project
+    pub project: Option<PathBuf>,
     /// parts of work by key
     pub memo: &'a dyn Memo,
     /// nodes upstream, in plan order, when [`super::Kind::shows_upstream`]
@@ -298,8 +305,11 @@ pub enum StageError {
     /// A program ended badly.
     #[error("the command {0}")]
     Command(String),
+    /// It took too long; its limit.
+    #[error("ran longer than its limit of {0}")]
+    Late(String),
     /// A file could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", super::advice(source))]
     Io {
         /// which file
         path: PathBuf,
@@ -327,6 +337,12 @@ impl From<crate::data::DataError> for StageError {
 }
 
 impl StageError {
+    /// Whether another attempt may end better: a program, a clock and a disk do not do the same each time. What this
+    /// crate makes of data does, and what a stage lacks it goes on to lack.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Command(_) | Self::Late(_) | Self::Io { .. })
+    }
+
     /// An I/O error at `path`.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io {

@@ -8,7 +8,6 @@ mod config;
 mod rows;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::json;
 
@@ -25,6 +24,7 @@ use crate::extract::{ExtractorSpec, FEATURES_VERSION, Protocol};
 use crate::hash::Digest;
 use crate::metric::document::Metrics;
 use crate::metric::{Metric, Request};
+use crate::worktree::WorkTree;
 pub use config::EvaluateConfig;
 use rows::{About, outcome};
 
@@ -91,7 +91,7 @@ impl Kind for EvaluateConfig {
         true
     }
 
-    fn resolve(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
+    fn resolve(&mut self, tree: &WorkTree) -> Result<(), Vec<Fault>> {
         if self.asks(Metric::Kid) {
             self.subset_size = Some(self.subset_size());
         }
@@ -105,7 +105,7 @@ impl Kind for EvaluateConfig {
             return Ok(());
         };
         let spec = extractor
-            .resolve(root)
+            .resolve(tree)
             .map_err(|error| vec![Fault::at("extractor", error.to_string())])?;
         if let Some(features) = self.features.take() {
             spec.take_features(features)

@@ -1,13 +1,13 @@
 //! What a kind declares about itself before it runs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::context::{Memo, Outcome, StageCtx, StageError};
 use crate::hash::Digest;
+use crate::worktree::WorkTree;
 
 /// The form of an artifact's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -172,7 +172,7 @@ impl Fault {
 }
 
 /// What a running node occupies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Slots {
     /// CPU slots; a number beyond the machine's takes them all
@@ -216,9 +216,9 @@ pub trait Kind: Serialize + DeserializeOwned + schemars::JsonSchema + Clone + Se
     /// Whether the device class changes the result's bytes (only then is it in the key).
     fn uses_device(&self) -> bool;
 
-    /// Replaces presets and named files by their content; paths are relative to `root`.
-    fn resolve(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
-        let _ = root;
+    /// Replaces presets and named files by their content; paths are relative to the root of `tree`.
+    fn resolve(&mut self, tree: &WorkTree) -> Result<(), Vec<Fault>> {
+        let _ = tree;
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 pub mod context;
 pub mod kind;
 
+pub use advice::advice;
 pub use context::{
     Axes, Cancelled, Input, InputNode, Memo, NewPart, NodeName, Outcome, Part, Product, Progress,
     ShownNode, StageCtx, StageError, Status,
@@ -16,6 +17,7 @@ pub use kind::{
     Artifact, DataSchema, Fault, Format, InputSchemas, InputSpec, Kind, OutputSpec, PathItem, Slots,
 };
 
+mod advice;
 mod checkpoint;
 mod defaults;
 mod generate;
@@ -32,10 +34,10 @@ pub mod report;
 pub mod sample;
 pub mod train;
 
-use std::path::Path;
-
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
+
+use crate::worktree::WorkTree;
 
 /// Makes [`StageConfig`] from the list of kinds: an enum, its YAML names, its decoder, and the calls of
 /// [`Kind`] passed on to whichever kind it holds.
@@ -88,8 +90,8 @@ macro_rules! kinds {
             /// See [`Kind::uses_device`].
             pub fn uses_device(&self) -> bool { match self { $(Self::$variant(c) => c.uses_device()),+ } }
             /// See [`Kind::resolve`].
-            pub fn resolve(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
-                match self { $(Self::$variant(c) => c.resolve(root)),+ }
+            pub fn resolve(&mut self, tree: &WorkTree) -> Result<(), Vec<Fault>> {
+                match self { $(Self::$variant(c) => c.resolve(tree)),+ }
             }
             /// See [`Kind::check`].
             pub fn check(&self, inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {

@@ -16,7 +16,6 @@ mod reconstruct;
 mod series;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use image::RgbImage;
 use serde_json::{Map, Value, json};
@@ -33,6 +32,7 @@ use crate::data::pack::Pack;
 use crate::hash::Digest;
 use crate::report::animation::gif;
 use crate::report::grid::{Sheet as Grid, png};
+use crate::worktree::WorkTree;
 use series::Drawn;
 
 /// The name of the grid, as output and as part.
@@ -121,10 +121,10 @@ impl Kind for SampleConfig {
         true
     }
 
-    fn resolve(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
+    fn resolve(&mut self, tree: &WorkTree) -> Result<(), Vec<Fault>> {
         self.fill_in();
         if let Some(extractor) = &mut self.extractor {
-            let resolved = extractor.resolve(root);
+            let resolved = extractor.resolve(tree);
             resolved.map_err(|error| vec![Fault::at("extractor", error.to_string())])?;
         }
         Ok(())

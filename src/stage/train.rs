@@ -21,8 +21,6 @@ mod range;
 mod schedule;
 mod so_far;
 
-use std::path::Path;
-
 pub use config::TrainConfig;
 pub use names::{LossName, Precision, TaskName};
 pub use optimiser::{Constants, OptimiserName};
@@ -34,6 +32,7 @@ use super::{
 };
 use crate::model::{ModelError, ModelSpec};
 use crate::train::TrainError;
+use crate::worktree::WorkTree;
 use ledger::Ledger;
 
 /// Cores that a training run makes good use of.
@@ -67,8 +66,8 @@ impl Kind for TrainConfig {
         true
     }
 
-    fn resolve(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
-        self.model.resolve(root).map_err(|error| {
+    fn resolve(&mut self, tree: &WorkTree) -> Result<(), Vec<Fault>> {
+        self.model.resolve(tree).map_err(|error| {
             let mut fault = Fault::at("model", error.to_string());
             if let ModelError::MissingFile { path } = error {
                 let presets = ModelSpec::presets().join(", ");

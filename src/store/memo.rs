@@ -15,13 +15,14 @@ use crate::stage::{Artifact, Memo, NewPart, Part, StageError};
 /// A part's record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct PartRecord {
-    key: Digest,
+    pub(super) key: Digest,
     values: Map<String, Value>,
     pub(super) objects: BTreeMap<String, Artifact>,
 }
 
 impl Memo for Store {
     fn get(&self, key: &Digest, optional: &[&str]) -> Option<Part> {
+        self.rely_on(key);
         let record = self
             .part(key)
             .ok()
@@ -44,16 +45,23 @@ impl Memo for Store {
     }
 
     fn put(&self, key: &Digest, part: NewPart) -> Result<Part, StageError> {
+        self.rely_on(key);
+        let _gate = self.share_briefly();
         let mut objects = BTreeMap::new();
+        let mut moves = Vec::new();
         for (name, (product, format)) in &part.objects {
-            objects.insert(name.clone(), self.take(product, *format)?);
+            objects.insert(name.clone(), self.ready(product, *format, &mut moves)?);
         }
         let record = PartRecord {
             key: *key,
             values: part.values,
             objects,
         };
-        self.write_record(&self.part_path(key), &record)?;
+        moves.push(
+            self.ready_record(self.part_path(key), &record, &Map::new())?
+                .0,
+        );
+        self.name(moves)?;
         Ok(Part {
             values: record.values,
             objects: record.objects,
@@ -72,28 +80,34 @@ impl Memo for Store {
             return Ok(());
         };
         // The record first: at no time does it name what is gone.
-        self.write_record(&self.part_path(key), &record)?;
+        self.write_part(key, &record)?;
         self.remove_unreferenced(&artifact.digest)?;
         Ok(())
     }
 }
 
 impl Store {
-    fn part_path(&self, key: &Digest) -> PathBuf {
+    pub(super) fn part_path(&self, key: &Digest) -> PathBuf {
         let name = format!("{}.part.json", shard(key));
         self.root.join("records").join(name)
     }
 
     /// A part's record as it is, its objects unchecked.
-    fn part(&self, key: &Digest) -> Result<Option<PartRecord>, StoreError> {
+    pub(super) fn part(&self, key: &Digest) -> Result<Option<PartRecord>, StoreError> {
         match self.read_record(&self.part_path(key)) {
-            Ok(record) => Ok(Some(record)),
+            Ok((record, _)) => Ok(Some(record)),
             Err(MissReason::NoRecord | MissReason::BadRecord(_)) => Ok(None),
             Err(other) => Err(StoreError::unsuitable(
                 self.part_path(key),
                 other.to_string(),
             )),
         }
+    }
+
+    /// Replaces a part's record.
+    pub(super) fn write_part(&self, key: &Digest, part: &PartRecord) -> Result<(), StoreError> {
+        let (named, _) = self.ready_record(self.part_path(key), part, &Map::new())?;
+        self.name(vec![named])
     }
 
     /// Deletes an object unless some record needs it. Should another process come to need it at this

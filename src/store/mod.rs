@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! .retake/objects/ab/cdef…        bytes, named by their BLAKE3; sealed (mode 0444, fixed mtime)
-//! .retake/records/ab/cdef….json   key → outputs, scalars, outcome   (`….part.json`: parts of work)
-//! .retake/timings/ab/cdef….json   key → whatever depends on clock or machine; never hashed
+//! .retake/records/ab/cdef….json   key → outputs, scalars, outcome, side table   (`….part.json`: parts of work)
 //! .retake/tmp/<session>/          private to one process: attempts, and files on their way in
-//! .retake/locks/<key>             held by the operating system for whoever computes that key
+//! .retake/tmp/<session>.lock       who that process is, and its heartbeat
+//! .retake/locks/<key>             the same file, linked by whoever computes that key
 //! .retake/views/<digest>/         folder artifacts laid out for reading
 //! .retake/live/                   what goes on, for `retake watch`: no results
 //! .retake/index/files             digests of input files, by path and stamp
+//! .retake/index/unchanged/        what runs looked at that found everything cached
+//! .retake/parts/ab/cdef…          key → the parts that its work used; what gc keeps together
+//! .retake/roots, uses, gate       projects that use the store; what runs rely on; the gate of gc
 //! .retake/published, seen, logs, trash, quarantine
 //! ```
 //!
@@ -21,9 +24,15 @@
 //!
 //! Everything but `objects` and `records` may be deleted and comes back.
 
+mod archive;
 mod attempt;
+mod check;
+mod entries;
 mod error;
 mod folder;
+mod gc;
+mod group;
+mod heart;
 mod hold;
 mod inputs;
 mod lock;
@@ -31,10 +40,14 @@ mod lockfile;
 mod memo;
 mod notes;
 mod objects;
+mod outside;
+mod owner;
+mod parts;
 mod publish;
 mod records;
 mod refs;
 mod session;
+mod sights;
 mod stamps;
 mod survey;
 mod take;
@@ -42,33 +55,52 @@ mod trash;
 mod view;
 mod write;
 
+pub use archive::{Exported, Extent, Imported};
 pub use attempt::Attempt;
+pub use check::{Checked, Damage, Dangling};
 pub use error::{Notice, StoreError};
 pub use folder::{FileEntry, Manifest};
-pub use lock::{KeyLock, LockState, Owner};
+pub use gc::{GcClass, GcCount, GcPlan, GcRequest, Pin, Relying};
+pub use lock::{KeyLock, LockState};
 pub use lockfile::{LockBlock, LockFile};
+pub use owner::Owner;
 pub use publish::Published;
 pub use records::{Lookup, MissReason, NewRecord, Record};
-pub use survey::Checked;
+pub use sights::Sights;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::hash::Digest;
 use crate::stage::Product;
+use owner::Watch;
 use session::Session;
 use stamps::Stamps;
+
+/// What the store writes first of all, so that git passes it over; and what it is known by.
+const IGNORE: &str = "*\n";
 
 /// A store in a folder, usually `.retake` in the project root. Shared between threads by reference and
 /// between processes by the file system. Opening and looking up writes nothing.
 pub struct Store {
     root: PathBuf,
     session: Mutex<Option<Arc<Session>>>,
+    /// What is seen of owners on other machines.
+    watch: Arc<Watch>,
+    /// Files that wait for their final names.
+    queue: Mutex<group::Queue>,
     /// Objects whose bytes this process has hashed.
     verified: Mutex<BTreeSet<Digest>>,
+    /// Objects that are corrupt and cannot be moved out of the way: the store is only to be read.
+    spoilt: Mutex<BTreeSet<Digest>>,
+    /// Inodes of the records that this process has read or written.
+    records_seen: Mutex<HashMap<Digest, u64>>,
     stamps: Mutex<Option<Stamps>>,
+    /// What a run of this process relies on.
+    uses: Mutex<Option<gc::Uses>>,
     /// Held while a view is laid out.
     laying_out: Mutex<()>,
     /// Stands in for `views` where the store cannot be written.
@@ -90,8 +122,13 @@ impl Store {
         Ok(Self {
             root,
             session: Mutex::default(),
+            watch: Arc::new(Watch::new(owner::silence())),
+            queue: Mutex::default(),
             verified: Mutex::default(),
+            spoilt: Mutex::default(),
+            records_seen: Mutex::default(),
             stamps: Mutex::default(),
+            uses: Mutex::default(),
             laying_out: Mutex::default(),
             private_views: OnceLock::new(),
             held: Mutex::default(),
@@ -105,6 +142,23 @@ impl Store {
     pub fn with_notices(mut self, notice: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         self.notice = Box::new(notice);
         self
+    }
+
+    /// Takes an owner on another machine for dead when it was silent for so long (a minute, where this is not said).
+    /// For tests; before the first write.
+    #[must_use]
+    pub fn with_silence(mut self, silence: Duration) -> Self {
+        self.watch = Arc::new(Watch::new(silence));
+        self
+    }
+
+    /// Whether its folder looks like one that a store has made, or is not there yet: what clears up or moves things must
+    /// not be let loose on any other.
+    pub fn is_store(&self) -> bool {
+        let ignore = fs::read_to_string(self.root.join(".gitignore"));
+        let signed = ignore.is_ok_and(|text| text == IGNORE);
+        let empty = fs::read_dir(&self.root).is_ok_and(|mut entries| entries.next().is_none());
+        signed || empty || !self.root.exists()
     }
 
     /// The store's folder, as an absolute path.
@@ -127,7 +181,7 @@ impl Store {
             write::make_folder(&folder)?;
             let ignore = self.root.join(".gitignore");
             if !ignore.exists() {
-                fs::write(&ignore, "*\n").map_err(|e| StoreError::io(&ignore, e))?;
+                fs::write(&ignore, IGNORE).map_err(|e| StoreError::io(&ignore, e))?;
             }
         }
         Ok(folder)
@@ -135,11 +189,26 @@ impl Store {
 
     /// This process's private folder in the store; the first call sweeps those of dead processes.
     fn session(&self) -> Result<Arc<Session>, StoreError> {
+        self.session_but(None)
+    }
+
+    /// Another session than `swept`, which a process on another machine took for dead.
+    fn renew_session(&self, swept: &Arc<Session>) -> Result<Arc<Session>, StoreError> {
+        self.session_but(Some(swept))
+    }
+
+    fn session_but(&self, swept: Option<&Arc<Session>>) -> Result<Arc<Session>, StoreError> {
         let mut session = guard(&self.session);
-        if let Some(session) = &*session {
+        if let Some(session) = &*session
+            && swept.is_none_or(|swept| !Arc::ptr_eq(session, swept))
+        {
             return Ok(Arc::clone(session));
         }
-        let made = Arc::new(Session::create(&self.folder("tmp")?)?);
+        let made = self
+            .folder("tmp")
+            .and_then(|_| Session::create(&self.root, &self.watch))
+            .map_err(|error| error.of_unwritable(&self.root))?;
+        let made = Arc::new(made);
         *session = Some(Arc::clone(&made));
         Ok(made)
     }

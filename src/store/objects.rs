@@ -1,20 +1,18 @@
 //! Objects: immutable bytes under their digest.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::write::{is_sealed, parent, rename, seal, sync, sync_file_system};
+use super::group::Move;
+use super::write::{copy, is_sealed, seal, seal_open};
 use super::{Notice, Store, StoreError, guard, shard};
 use crate::hash::Digest;
 
-/// From this many objects at once, one sync of the file system is cheaper than one of each file.
-const SYNC_ALL_FROM: usize = 8;
-
 /// A file on its way in: sealed, private to this process, its final name known.
 pub(super) struct Staged {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     pub(super) digest: Digest,
     pub(super) bytes: u64,
 }
@@ -28,72 +26,70 @@ impl Store {
     /// Writes `bytes` to a private file, ready for [`Store::admit`].
     pub(super) fn stage_bytes(&self, bytes: &[u8]) -> Result<Staged, StoreError> {
         let staged = Staged {
-            path: self.session()?.fresh("object"),
+            path: self.stage(bytes)?.0,
             digest: Digest::of_bytes(bytes),
             bytes: bytes.len() as u64,
         };
-        let write = || File::create_new(&staged.path)?.write_all(bytes);
-        if let Err(error) = write() {
-            discard(&staged);
-            return Err(StoreError::io(&staged.path, error));
-        }
-        seal(&staged.path, false)?;
         Ok(staged)
     }
 
-    /// Takes the file at `path` out of an attempt, ready for [`Store::admit`]. It is moved; copied only
-    /// where that is impossible, or where something else shares its bytes (a hard link).
+    /// Writes `bytes` to a private file, sealed; gives its path and inode.
+    pub(super) fn stage(&self, bytes: &[u8]) -> Result<(PathBuf, u64), StoreError> {
+        let path = self.session()?.fresh("file");
+        let write = || -> io::Result<u64> {
+            let mut file = File::create_new(&path)?;
+            file.write_all(bytes)?;
+            seal_open(&file, false)?;
+            Ok(file.metadata()?.ino())
+        };
+        let written = write().map_err(|error| {
+            discard(&path);
+            StoreError::io(&path, error)
+        });
+        written.map(|inode| (path, inode))
+    }
+
+    /// Takes the file at `path` out of an attempt, ready for [`Store::admit`]. It is left where it is until then; copied
+    /// only where it lies outside the store, or where something else shares its bytes (a hard link).
     pub(super) fn stage_file(&self, path: &Path) -> Result<Staged, StoreError> {
         let failed = |e| StoreError::io(path, e);
-        let staged = self.session()?.fresh("object");
-        let shared = fs::symlink_metadata(path).map_err(failed)?.nlink() > 1;
-        if shared || fs::rename(path, &staged).is_err() {
-            fs::copy(path, &staged).map_err(|e| {
-                let _ = fs::remove_file(&staged);
+        let mut path = path.to_path_buf();
+        let shared = fs::symlink_metadata(&path).map_err(failed)?.nlink() > 1;
+        if shared || !path.starts_with(&self.root) {
+            let aside = self.session()?.fresh("file");
+            copy(&path, &aside).map_err(|e| {
+                discard(&aside);
                 failed(e)
             })?;
+            path = aside;
         }
+        let file = open_made(&path).map_err(failed)?;
         // Sealed first, so that a program that goes on writing gives itself away.
-        seal(&staged, false)?;
-        let digest = Digest::of_file(&staged).map_err(failed)?;
-        let bytes = fs::metadata(&staged).map_err(failed)?.len();
+        seal_open(&file, false).map_err(failed)?;
+        let digest = Digest::of_open(&file).map_err(failed)?;
+        let bytes = file.metadata().map_err(failed)?.len();
         Ok(Staged {
-            path: staged,
+            path,
             digest,
             bytes,
         })
     }
 
-    /// Gives staged files their final names, all of them on disk before the first.
-    pub(super) fn admit(&self, staged: Vec<Staged>) -> Result<(), StoreError> {
-        let (present, new): (Vec<_>, Vec<_>) = staged
-            .into_iter()
-            .partition(|staged| self.verify(&staged.digest).is_ok());
-        for staged in &present {
-            discard(staged);
-        }
-        let Some(first) = new.first() else {
-            return Ok(());
-        };
-        let many = new.len() >= SYNC_ALL_FROM;
-        if many {
-            sync_file_system(&first.path)?;
-        } else {
-            new.iter().try_for_each(|staged| sync(&staged.path))?;
-        }
-        self.folder("objects")?;
-        for staged in &new {
-            let place = self.object_path(&staged.digest);
-            rename(&staged.path, &place)?;
-            if !many {
-                sync(parent(&place))?;
+    /// What is to be named so that staged files become objects; those that are there already, and sound, are discarded.
+    pub(super) fn admit(&self, staged: Vec<Staged>) -> Vec<Move> {
+        let mut moves = Vec::with_capacity(staged.len());
+        for staged in staged {
+            if self.verify(&staged.digest).is_ok() {
+                discard(&staged.path);
+                continue;
             }
+            moves.push(Move {
+                from: staged.path,
+                to: self.object_path(&staged.digest),
+            });
             guard(&self.verified).insert(staged.digest);
         }
-        if many {
-            sync_file_system(&self.root)?;
-        }
-        Ok(())
+        moves
     }
 
     /// Whether an object is there and, for all a `stat` can tell, sound: one that was touched since it
@@ -101,7 +97,12 @@ impl Store {
     pub(super) fn check(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.object_path(digest);
         match fs::symlink_metadata(&path) {
-            Ok(meta) if is_sealed(&meta) => Ok(()),
+            Ok(meta) if is_sealed(&meta) => {
+                if guard(&self.spoilt).contains(digest) {
+                    return Err(StoreError::Missing { digest: *digest });
+                }
+                Ok(())
+            }
             Ok(_) => self.rehash(digest),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StoreError::Missing { digest: *digest })
@@ -134,6 +135,10 @@ impl Store {
     fn rehash(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.object_path(digest);
         let meta = fs::symlink_metadata(&path).map_err(|e| StoreError::io(&path, e))?;
+        if meta.is_file() && meta.mode() & 0o400 == 0 {
+            // A command has taken away what is needed to read it. Should that fail, reading says so.
+            let _ = fs::set_permissions(&path, Permissions::from_mode(0o444));
+        }
         let sound = meta.is_file()
             && Digest::of_file(&path).map_err(|e| StoreError::io(&path, e))? == *digest;
         if !sound {
@@ -156,6 +161,9 @@ impl Store {
                 .is_ok()
                 .then_some(place)
         });
+        if moved_to.is_none() {
+            guard(&self.spoilt).insert(*digest);
+        }
         (self.notice)(&Notice::CorruptObject {
             digest: *digest,
             moved_to: moved_to.clone(),
@@ -167,7 +175,18 @@ impl Store {
     }
 }
 
-fn discard(staged: &Staged) {
+fn discard(path: &Path) {
     // It lies in the session's folder, which is removed in any case.
-    let _ = fs::remove_file(&staged.path);
+    let _ = fs::remove_file(path);
+}
+
+/// Opens a file that a stage made; one that it made unreadable, too.
+fn open_made(path: &Path) -> io::Result<File> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o400))?;
+            File::open(path)
+        }
+        other => other,
+    }
 }

@@ -1,18 +1,21 @@
-//! Records: what is known under a key. One small file each, written after the objects that it names.
+//! Records: what is known under a key. One small file each, named after the objects that it names, and sealed like them.
 //!
-//! A record file is one line with the BLAKE3 of the rest, then JSON.
+//! A record file is a line with the BLAKE3 of the next one, which is JSON; after it, in the same way, the *side table*:
+//! whatever depends on clock or machine.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Notice, Store, StoreError, shard};
+use super::group::Move;
+use super::{Notice, Store, StoreError, guard, shard};
 use crate::hash::Digest;
 use crate::stage::{Artifact, Format, Product, Status};
 
@@ -122,13 +125,14 @@ impl Store {
     /// The record under `key`, or why there is none to be used.
     pub fn lookup(&self, key: &Digest) -> Lookup {
         let path = self.record_path(key);
-        let record: Record = match self.read_record(&path) {
-            Ok(record) => record,
+        let (record, inode): (Record, u64) = match self.read_record(&path) {
+            Ok(read) => read,
             Err(reason) => return Lookup::Miss(reason),
         };
         if record.key != *key {
             return Lookup::Miss(self.bad_record(path, "it is the record of another key"));
         }
+        guard(&self.records_seen).insert(*key, inode);
         for (output, artifact) in &record.outputs {
             if let Err(error) = self.check_artifact(artifact) {
                 return Lookup::Miss(miss(output, error));
@@ -145,14 +149,17 @@ impl Store {
         }
     }
 
-    /// Stores a finished node: its objects, then its record, then its timings.
+    /// Stores a finished node: its objects, then its record.
     ///
     /// # Errors
     /// When an output cannot be taken or written; then there is no record, or the one there was before.
     pub fn commit(&self, new: NewRecord) -> Result<Record, StoreError> {
+        // Nothing is cleared up between the look whether bytes are there and the record that names them.
+        let _gate = self.share_briefly();
         let mut outputs = BTreeMap::new();
+        let mut moves = Vec::new();
         for (name, (product, format)) in &new.outputs {
-            outputs.insert(name.clone(), self.take(product, *format)?);
+            outputs.insert(name.clone(), self.ready(product, *format, &mut moves)?);
         }
         let record = Record {
             key: new.key,
@@ -163,48 +170,66 @@ impl Store {
             outputs,
             scalars: new.scalars,
         };
-        self.write_record(&self.record_path(&new.key), &record)?;
-        if !new.timings.is_empty() {
-            self.set_timings(&new.key, &new.timings)?;
-        }
+        let (named, inode) =
+            self.ready_record(self.record_path(&new.key), &record, &new.timings)?;
+        moves.push(named);
+        self.name(moves)?;
+        guard(&self.records_seen).insert(new.key, inode);
         Ok(record)
     }
 
-    fn record_path(&self, key: &Digest) -> PathBuf {
+    /// The side table of a record: whatever depends on clock or machine. Empty when there is none.
+    pub fn timings(&self, key: &Digest) -> Map<String, Value> {
+        let text = fs::read_to_string(self.record_path(key)).unwrap_or_default();
+        let parts = parts(&text);
+        parts
+            .and_then(|(_, timings)| serde_json::from_str(timings?).ok())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn record_path(&self, key: &Digest) -> PathBuf {
         let name = format!("{}.json", shard(key));
         self.root.join("records").join(name)
     }
 
-    /// Writes a record of any shape.
-    pub(super) fn write_record(
+    /// Makes a record of any shape ready to be named; gives its inode too.
+    pub(super) fn ready_record(
         &self,
-        path: &PathBuf,
+        to: PathBuf,
         record: &impl Serialize,
-    ) -> Result<(), StoreError> {
-        let json =
-            serde_json::to_string_pretty(record).map_err(|e| StoreError::io(path, e.into()))?;
+        timings: &Map<String, Value>,
+    ) -> Result<(Move, u64), StoreError> {
+        let text = encode(record, timings).map_err(|e| StoreError::io(&to, e.into()))?;
         self.folder("records")?;
-        let text = format!("{}\n{json}\n", Digest::of_bytes(json.as_bytes()));
-        self.write_whole(path, text.as_bytes())
+        let (from, inode) = self.stage(text.as_bytes())?;
+        Ok((Move { from, to }, inode))
     }
 
-    /// Reads a record of any shape; one that is there but cannot be used is said.
-    pub(super) fn read_record<T: DeserializeOwned>(&self, path: &PathBuf) -> Result<T, MissReason> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
+    /// Reads a record of any shape and gives its inode; one that is there but cannot be used is said.
+    pub(super) fn read_record<T: DeserializeOwned>(
+        &self,
+        path: &Path,
+    ) -> Result<(T, u64), MissReason> {
+        let read = || -> io::Result<_> {
+            let mut file = File::open(path)?;
+            let meta = file.metadata()?;
+            let mut text = String::with_capacity(meta.len() as usize);
+            file.read_to_string(&mut text)?;
+            Ok((text, meta.ino()))
+        };
+        let (text, inode) = match read() {
+            Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(MissReason::NoRecord);
             }
-            Err(error) => return Err(self.bad_record(path.clone(), &error.to_string())),
+            Err(error) => return Err(self.bad_record(path.to_path_buf(), &error.to_string())),
         };
-        let sound = text
-            .split_once('\n')
-            .and_then(|(digest, rest)| Some((digest, rest.strip_suffix('\n')?)))
-            .filter(|(digest, json)| Digest::of_bytes(json.as_bytes()).to_string() == *digest);
-        let Some((_, json)) = sound else {
-            return Err(self.bad_record(path.clone(), "it was truncated or altered"));
+        let Some((json, _)) = parts(&text) else {
+            return Err(self.bad_record(path.to_path_buf(), "it was truncated or altered"));
         };
-        serde_json::from_str(json).map_err(|e| self.bad_record(path.clone(), &e.to_string()))
+        let record = serde_json::from_str(json);
+        let record = record.map_err(|e| self.bad_record(path.to_path_buf(), &e.to_string()))?;
+        Ok((record, inode))
     }
 
     fn bad_record(&self, path: PathBuf, cause: &str) -> MissReason {
@@ -215,6 +240,61 @@ impl Store {
         });
         MissReason::BadRecord(cause)
     }
+}
+
+impl Record {
+    /// The text of the file that holds the record and its side table.
+    ///
+    /// # Errors
+    /// When a scalar or setting cannot be written as JSON.
+    pub fn encode(&self, timings: &Map<String, Value>) -> Result<String, serde_json::Error> {
+        encode(self, timings)
+    }
+
+    /// The record in the text of a file, and its side table; `None` for any other text.
+    pub fn decode(text: &str) -> Option<(Self, Map<String, Value>)> {
+        let (json, timings) = parts(text)?;
+        let timings = timings.and_then(|timings| serde_json::from_str(timings).ok());
+        Some((
+            serde_json::from_str(json).ok()?,
+            timings.unwrap_or_default(),
+        ))
+    }
+}
+
+fn encode(
+    record: &impl Serialize,
+    timings: &Map<String, Value>,
+) -> Result<String, serde_json::Error> {
+    let mut text = with_digest(&serde_json::to_string(record)?);
+    if !timings.is_empty() {
+        text += &with_digest(&serde_json::to_string(timings)?);
+    }
+    Ok(text)
+}
+
+/// A line with the digest of `json`, and `json`.
+fn with_digest(json: &str) -> String {
+    format!("{}\n{json}\n", Digest::of_bytes(json.as_bytes()))
+}
+
+/// The JSON of a record file and of its side table; `None` when the record is not what its digest says. A damaged side
+/// table is none.
+pub(super) fn parts(text: &str) -> Option<(&str, Option<&str>)> {
+    if let Some((json, rest)) = checked(text) {
+        return Some((json, checked(rest).map(|(timings, _)| timings)));
+    }
+    // Before 0.2 the JSON ran over many lines.
+    let (digest, json) = text.strip_suffix('\n')?.split_once('\n')?;
+    (Digest::of_bytes(json.as_bytes()) == digest.parse().ok()?).then_some((json, None))
+}
+
+/// The line after a digest, if it is the one that the digest is of, and the text after it.
+fn checked(text: &str) -> Option<(&str, &str)> {
+    let (digest, rest) = text.split_once('\n')?;
+    let (json, rest) = rest.split_once('\n')?;
+    let digest: Digest = digest.parse().ok()?;
+    (Digest::of_bytes(json.as_bytes()) == digest).then_some((json, rest))
 }
 
 /// What an output's error means for its node.

@@ -4,60 +4,27 @@
 //! change again without its stamp doing so (git calls such an entry *racily clean*). The table is one
 //! text file that carries its own BLAKE3; anything wrong with it, and it is empty.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use crate::hash::Digest;
+use crate::worktree::Stamp;
 
 /// Bumped when the table's format changes.
 const HEADER: &str = "retake stamps 1";
 
-/// A file must have been left alone for this long before its stamp is trusted.
-const SETTLED_AFTER: Duration = Duration::from_secs(2);
-
-/// What of a file changes whenever its content does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    size: u64,
-    inode: u64,
-    /// nanoseconds since 1970
-    modified: i128,
-    /// nanoseconds since 1970
-    changed: i128,
-}
-
-impl Stamp {
-    pub(super) fn of(meta: &Metadata) -> Self {
-        let nanoseconds = |s: i64, ns: i64| i128::from(s) * 1_000_000_000 + i128::from(ns);
-        Self {
-            size: meta.size(),
-            inode: meta.ino(),
-            modified: nanoseconds(meta.mtime(), meta.mtime_nsec()),
-            changed: nanoseconds(meta.ctime(), meta.ctime_nsec()),
-        }
-    }
-
-    /// Whether the file had been left alone for a while at `now`.
-    fn is_settled(&self, now: SystemTime) -> bool {
-        let Some(limit) = now.checked_sub(SETTLED_AFTER) else {
-            return false;
-        };
-        let limit = limit.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let limit = i128::try_from(limit.as_nanos()).unwrap_or(i128::MAX);
-        self.modified < limit && self.changed < limit
-    }
-}
-
 /// The table.
 #[derive(Debug, Default)]
 pub(super) struct Stamps {
-    files: BTreeMap<String, (Digest, Stamp)>,
+    files: HashMap<String, (Digest, Stamp)>,
     changed: bool,
 }
+
+/// A table of more files than this drops those that are gone whenever it is written.
+const PRUNED_FROM: usize = 100_000;
 
 impl Stamps {
     /// Reads the table at `path`; an empty one when there is none or anything is wrong with it.
@@ -68,6 +35,11 @@ impl Stamps {
             files,
             changed: false,
         }
+    }
+
+    /// Whether these are the bytes of a table.
+    pub(super) fn is_sound(bytes: &[u8]) -> bool {
+        str::from_utf8(bytes).is_ok_and(|text| parse(text).is_some())
     }
 
     /// The digest of the file at `path`, if it was hashed when it had this stamp.
@@ -88,8 +60,7 @@ impl Stamps {
         }
     }
 
-    /// The table as text, with what others added to the file at `path` meanwhile and without files
-    /// that are gone; `None` when there is nothing new.
+    /// The table as text, with what others added to the file at `path` meanwhile; `None` when there is nothing new.
     pub(super) fn merged(&mut self, path: &Path) -> Option<String> {
         if !std::mem::take(&mut self.changed) {
             return None;
@@ -97,9 +68,13 @@ impl Stamps {
         for (path, entry) in Self::read(path).files {
             self.files.entry(path).or_insert(entry);
         }
-        self.files.retain(|path, _| Path::new(path).exists());
+        if self.files.len() > PRUNED_FROM {
+            self.files.retain(|path, _| Path::new(path).exists());
+        }
+        let mut sorted: Vec<_> = self.files.iter().collect();
+        sorted.sort_unstable_by_key(|(path, _)| *path);
         let mut lines = String::new();
-        for (path, (digest, stamp)) in &self.files {
+        for (path, (digest, stamp)) in sorted {
             let Stamp {
                 size,
                 inode,
@@ -114,7 +89,7 @@ impl Stamps {
     }
 }
 
-fn parse(text: &str) -> Option<BTreeMap<String, (Digest, Stamp)>> {
+fn parse(text: &str) -> Option<HashMap<String, (Digest, Stamp)>> {
     let (header, lines) = text.split_once('\n')?;
     let digest = header.strip_prefix(HEADER)?.trim_start();
     if Digest::of_bytes(lines.as_bytes()).to_string() != digest {

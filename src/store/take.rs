@@ -7,6 +7,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::folder::{Links, Manifest, is_inside, list, unsuitable};
+use super::group::Move;
 use super::objects::Staged;
 use super::{FileEntry, Store, StoreError};
 use crate::hash::Digest;
@@ -22,28 +23,37 @@ impl Store {
     /// When something can not be read or written, is of a type that cannot be stored, or does not fit
     /// `format`.
     pub fn take(&self, product: &Product, format: Format) -> Result<Artifact, StoreError> {
+        let mut moves = Vec::new();
+        let artifact = self.ready(product, format, &mut moves)?;
+        self.name(moves)?;
+        Ok(artifact)
+    }
+
+    /// The artifact that a product becomes once the files that are added to `moves` have their names.
+    pub(super) fn ready(
+        &self,
+        product: &Product,
+        format: Format,
+        moves: &mut Vec<Move>,
+    ) -> Result<Artifact, StoreError> {
         match product {
-            Product::Bytes(bytes) => {
-                let staged = self.stage_bytes(bytes)?;
-                self.take_file(staged, format)
-            }
+            Product::Bytes(bytes) => Ok(self.ready_file(self.stage_bytes(bytes)?, format, moves)),
             Product::Stored(artifact) => {
                 self.check_artifact(artifact)?;
                 Ok(stored_as(artifact, format))
             }
-            Product::Tree(tree) => self.take_tree(tree),
+            Product::Tree(tree) => self.ready_tree(tree, moves),
             Product::Made(path) => {
                 let meta = fs::symlink_metadata(path).map_err(|e| StoreError::io(path, e))?;
                 let wrong = |problem: String| Err(StoreError::unsuitable(path, problem));
                 if meta.is_file() && format == Format::Folder {
                     wrong("a file where a folder was declared".to_owned())
                 } else if meta.is_file() {
-                    let staged = self.stage_file(path)?;
-                    self.take_file(staged, format)
+                    Ok(self.ready_file(self.stage_file(path)?, format, moves))
                 } else if !meta.is_dir() {
                     Err(unsuitable(path, &meta))
                 } else if matches!(format, Format::Folder | Format::File) {
-                    self.take_folder(path)
+                    self.ready_folder(path, moves)
                 } else {
                     wrong(format!("a folder where {format:?} was declared"))
                 }
@@ -51,17 +61,17 @@ impl Store {
         }
     }
 
-    fn take_file(&self, staged: Staged, format: Format) -> Result<Artifact, StoreError> {
+    fn ready_file(&self, staged: Staged, format: Format, moves: &mut Vec<Move>) -> Artifact {
         let artifact = Artifact {
             digest: staged.digest,
             bytes: staged.bytes,
             format,
         };
-        self.admit(vec![staged])?;
-        Ok(artifact)
+        moves.extend(self.admit(vec![staged]));
+        artifact
     }
 
-    fn take_folder(&self, folder: &Path) -> Result<Artifact, StoreError> {
+    fn ready_folder(&self, folder: &Path, moves: &mut Vec<Move>) -> Result<Artifact, StoreError> {
         let listing = list(folder, Links::Refuse)?;
         let staged = listing
             .files
@@ -72,10 +82,14 @@ impl Store {
         let files = files
             .map(|((path, found), file)| (path, found.entry(file.digest, file.bytes)))
             .collect();
-        self.take_manifest(&Manifest::new(files, listing.empty_folders), staged)
+        self.ready_manifest(&Manifest::new(files, listing.empty_folders), staged, moves)
     }
 
-    fn take_tree(&self, tree: &BTreeMap<String, Product>) -> Result<Artifact, StoreError> {
+    fn ready_tree(
+        &self,
+        tree: &BTreeMap<String, Product>,
+        moves: &mut Vec<Move>,
+    ) -> Result<Artifact, StoreError> {
         let mut staged = Vec::new();
         let manifest = self.tree_manifest(tree, |bytes| {
             let file = self.stage_bytes(bytes)?;
@@ -83,7 +97,7 @@ impl Store {
             staged.push(file);
             Ok(entry)
         })?;
-        self.take_manifest(&manifest, staged)
+        self.ready_manifest(&manifest, staged, moves)
     }
 
     /// The artifact that [`Store::take`] would give, without writing anything. For small documents and
@@ -159,10 +173,11 @@ impl Store {
         Ok(Manifest::new(files, empty_folders))
     }
 
-    fn take_manifest(
+    fn ready_manifest(
         &self,
         manifest: &Manifest,
         mut staged: Vec<Staged>,
+        moves: &mut Vec<Move>,
     ) -> Result<Artifact, StoreError> {
         let object = self.stage_bytes(&manifest.to_bytes())?;
         let artifact = Artifact {
@@ -171,8 +186,16 @@ impl Store {
             format: Format::Folder,
         };
         staged.push(object);
-        self.admit(staged)?;
+        moves.extend(self.admit(staged));
         Ok(artifact)
+    }
+
+    /// Whether an artifact that was read is still what it was, for all a `stat` can tell.
+    ///
+    /// # Errors
+    /// As [`Store::path`]: it has to be made again.
+    pub fn is_untouched(&self, artifact: &Artifact) -> Result<(), StoreError> {
+        self.check_artifact(artifact)
     }
 
     /// Whether an artifact's objects are all there and, for all a `stat` can tell, sound.

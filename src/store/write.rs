@@ -1,31 +1,52 @@
 //! Making files that are whole or absent: seal, sync, rename.
 
 use std::fs::{self, File, Metadata, Permissions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::group::Move;
 use super::{Store, StoreError};
 
 /// The modification time (seconds since 1970) that objects are sealed with. Whoever writes to a sealed
 /// file changes it, so that a look-up sees by one `stat` that the bytes must be hashed again.
-const SEALED_AT: u64 = 1;
+pub(super) const SEALED_AT: u64 = 1;
 
 /// Makes a finished file read-only and gives it the sealed modification time.
 pub(super) fn seal(path: &Path, executable: bool) -> Result<(), StoreError> {
-    let failed = |e| StoreError::io(path, e);
-    let file = File::open(path).map_err(failed)?;
+    File::open(path)
+        .and_then(|file| seal_open(&file, executable))
+        .map_err(|e| StoreError::io(path, e))
+}
+
+/// The same for an open file.
+pub(super) fn seal_open(file: &File, executable: bool) -> io::Result<()> {
     let mode = if executable { 0o555 } else { 0o444 };
-    file.set_permissions(Permissions::from_mode(mode))
-        .map_err(failed)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(SEALED_AT))
-        .map_err(failed)
+}
+
+/// Copies a file's bytes to a new place, so that the two share no file: sharing blocks where the file system can
+/// (a *reflink*, which a write to either side undoes), else byte by byte. A hard link would do neither: whoever edits
+/// a published file would edit the object.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let source = File::open(from)?;
+    let target = File::create(to)?;
+    if rustix::fs::ioctl_ficlone(&target, &source).is_ok() {
+        return target.set_permissions(source.metadata()?.permissions());
+    }
+    drop((source, target));
+    fs::copy(from, to).map(drop)
 }
 
 /// Whether a file is as [`seal`] left it.
 pub(super) fn is_sealed(meta: &Metadata) -> bool {
-    meta.is_file() && meta.mtime() == SEALED_AT.cast_signed() && meta.mtime_nsec() == 0
+    let mode = meta.mode() & 0o777;
+    meta.is_file()
+        && meta.mtime() == SEALED_AT.cast_signed()
+        && meta.mtime_nsec() == 0
+        && (mode == 0o444 || mode == 0o555)
 }
 
 /// Whether a file's owner may execute it: the one mode bit that counts, as in git.
@@ -47,35 +68,22 @@ pub(super) fn sync_file_system(path: &Path) -> Result<(), StoreError> {
 
 /// Moves a finished file to its final name, making the folder above it.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(parent) = to.parent() {
-                fs::create_dir_all(parent).map_err(|e| StoreError::io(parent, e))?;
-            }
-            fs::rename(from, to)
-        }
-        other => other,
+    let mut result = fs::rename(from, to);
+    let is = |result: &io::Result<()>, kind| matches!(result, Err(error) if error.kind() == kind);
+    if is(&result, io::ErrorKind::NotFound) {
+        result = rename_into(from, to);
     }
-    .map_err(|e| StoreError::io(to, e))
+    if is(&result, io::ErrorKind::PermissionDenied) {
+        // A stage may have made the folder that it wrote to read-only.
+        let _ = fs::set_permissions(parent(from), Permissions::from_mode(0o700));
+        result = rename_into(from, to);
+    }
+    result.map_err(|e| StoreError::io(to, e))
 }
 
-/// Makes the file `to` (one outside the store) by way of a synced temporary file beside it, which `fill`
-/// is given the path of.
-pub(super) fn replace(
-    to: &Path,
-    executable: bool,
-    fill: impl FnOnce(&Path) -> io::Result<()>,
-) -> Result<(), StoreError> {
-    let failed = |e| StoreError::io(to, e);
-    let file = tempfile::NamedTempFile::new_in(parent(to)).map_err(failed)?;
-    fill(file.path()).map_err(failed)?;
-    let mode = if executable { 0o755 } else { 0o644 };
-    let file_itself = file.as_file();
-    file_itself
-        .set_permissions(Permissions::from_mode(mode))
-        .and_then(|()| file_itself.sync_all())
-        .map_err(failed)?;
-    file.persist(to).map_err(|e| failed(e.error)).map(drop)
+fn rename_into(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(parent(to))?;
+    fs::rename(from, to)
 }
 
 /// Makes a folder and those above it.
@@ -119,17 +127,9 @@ pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
 impl Store {
     /// Writes a small file of the store's own: temporary file, sync, rename, sync of the folder.
     pub(super) fn write_whole(&self, to: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let staged: PathBuf = self.session()?.fresh("file");
-        let write = || -> io::Result<()> {
-            let mut file = File::create_new(&staged)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        write().map_err(|e| {
-            let _ = fs::remove_file(&staged);
-            StoreError::io(to, e)
-        })?;
-        rename(&staged, to)?;
-        sync(parent(to))
+        self.name(vec![Move {
+            from: self.stage(bytes)?.0,
+            to: to.to_path_buf(),
+        }])
     }
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::data::files::Reading;
 use crate::data::resize::Resize;
 use crate::data::{attributes, cifar, faces, folder, idx, multi_label, shapes};
+use crate::worktree::WorkTree;
 
 impl DatasetConfig {
     fn reading(&self) -> Reading {
@@ -63,7 +64,7 @@ impl Kind for DatasetConfig {
     }
 
     /// Fills in defaults, so that leaving a setting out and writing its default give one key.
-    fn resolve(&mut self, _root: &Path) -> Result<(), Vec<Fault>> {
+    fn resolve(&mut self, _tree: &WorkTree) -> Result<(), Vec<Fault>> {
         match self.name {
             DatasetName::Shapes => {
                 self.size.get_or_insert(64);

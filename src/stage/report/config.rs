@@ -1,7 +1,5 @@
 //! The settings of a report stage.
 
-use std::path::Path;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +8,7 @@ use crate::report::document::Place;
 use crate::report::markdown;
 use crate::stage::Fault;
 use crate::stage::defaults::is_default;
+use crate::worktree::WorkTree;
 
 /// Settings of a report stage.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -82,14 +81,14 @@ impl From<Text> for String {
 }
 
 impl Text {
-    /// Reads the file, relative to `root`. `field` is where in the settings it is named.
-    fn resolve(&mut self, field: &str, root: &Path) -> Result<(), Fault> {
+    /// Reads the file. `field` is where in the settings it is named.
+    fn resolve(&mut self, field: &str, tree: &WorkTree) -> Result<(), Fault> {
         let Self::Path(path) = self else {
             return Ok(());
         };
         let path = path.strip_prefix("file:").unwrap_or(path).to_owned();
-        let file = root.join(&path);
-        match std::fs::read_to_string(&file) {
+        let file = tree.root().join(&path);
+        match tree.read(&file) {
             Ok(text) => {
                 *self = Self::Read { path, text };
                 Ok(())
@@ -148,15 +147,15 @@ impl ReportConfig {
     }
 
     /// Reads the files that are named.
-    pub(super) fn read_files(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
+    pub(super) fn read_files(&mut self, tree: &WorkTree) -> Result<(), Vec<Fault>> {
         let mut faults = Vec::new();
         if let Some(template) = &mut self.template {
-            faults.extend(template.resolve("template", root).err());
+            faults.extend(template.resolve("template", tree).err());
         }
         for (index, section) in self.sections.iter_mut().enumerate() {
             if let Some(file) = &mut section.file {
                 let field = format!("sections.{index}.file");
-                faults.extend(file.resolve(&field, root).err());
+                faults.extend(file.resolve(&field, tree).err());
             }
         }
         if faults.is_empty() {

@@ -12,7 +12,6 @@ mod settings;
 mod upstream;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 pub use compose::{Composed, compose};
 pub use config::{ReportConfig, SectionConfig, Text};
@@ -23,6 +22,7 @@ use super::{
     StageCtx, StageError,
 };
 use crate::report::markdown;
+use crate::worktree::WorkTree;
 
 /// The outputs that a report reads, of whichever kind of stage.
 pub const READS: [&str; 6] = [
@@ -59,8 +59,8 @@ impl Kind for ReportConfig {
         false
     }
 
-    fn resolve(&mut self, root: &Path) -> Result<(), Vec<Fault>> {
-        self.read_files(root)
+    fn resolve(&mut self, tree: &WorkTree) -> Result<(), Vec<Fault>> {
+        self.read_files(tree)
     }
 
     fn check(&self, _inputs: &InputSchemas) -> Result<DataSchema, Vec<Fault>> {

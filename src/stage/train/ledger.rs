@@ -13,7 +13,7 @@ use crate::train::trajectory::{Kept, superseded};
 
 const HISTORY: &str = "history";
 const MODEL: &str = "model";
-const STATE: &str = "state";
+const STATE: &str = Part::RESUME;
 
 /// The parts of one trajectory.
 pub(super) struct Ledger<'a> {
