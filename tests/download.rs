@@ -101,6 +101,11 @@ fn rest(content: &[u8], tag: &str, from: usize) -> Answer {
     }
 }
 
+/// The address of a server that has one file.
+pub fn serve(content: &'static [u8]) -> String {
+    Server::new(move |_, _| whole(content, "one")).url
+}
+
 fn status(line: &str) -> Answer {
     Answer {
         head: format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n"),

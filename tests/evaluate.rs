@@ -16,6 +16,7 @@ use retake::stage::sample::SampleConfig;
 use retake::stage::{
     DataSchema, Format, InputSchemas, Kind, Memo, Outcome, Product, StageError, Status,
 };
+use retake::worktree::WorkTree;
 use serde_json::{Value, json};
 
 use crate::stage_support::{Bench, name};
@@ -170,7 +171,7 @@ fn diverged(epoch: u64) -> Status {
 pub fn evaluate(with: Value) -> EvaluateConfig {
     let mut config: EvaluateConfig = serde_json::from_value(with).expect("a valid configuration");
     config
-        .resolve(Path::new(""))
+        .resolve(&WorkTree::new(Path::new("")))
         .expect("an extractor that exists");
     config
 }

@@ -16,6 +16,7 @@ use retake::model::SavedModel;
 use retake::report::grid::{Row, Sheet, Tile, contact_sheet, headed, rows, stacked};
 use retake::report::letters::Letters;
 use retake::stage::{DataSchema, Format, InputSchemas, Kind, Memo, Outcome, Product, Status};
+use retake::worktree::WorkTree;
 use serde_json::{Value, json};
 
 use crate::evaluate::{UNCONDITIONAL, bench, grid, model_of, sample, tile};
@@ -356,7 +357,7 @@ fn neighbours_stand_above_their_distances() {
     let with = |labels: bool| {
         let config = json!({"mode": "neighbours", "images": 2, "neighbours": 3, "labels": labels});
         let mut config = sample(config);
-        config.resolve(Path::new("")).unwrap();
+        config.resolve(&WorkTree::new(Path::new(""))).unwrap();
         grid(&bench, &config).unwrap()
     };
     let (labelled, bare) = (with(true), with(false));
@@ -483,7 +484,7 @@ fn settings_of_labels_judges_and_scores_are_checked() {
     assert!(unknown.unwrap_err().to_string().contains("`best: METRIC`"));
     let settings = |with: Value| {
         let mut config = sample(with);
-        config.resolve(Path::new("")).unwrap();
+        config.resolve(&WorkTree::new(Path::new(""))).unwrap();
         serde_json::to_value(config).unwrap()
     };
     assert_eq!(

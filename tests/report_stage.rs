@@ -10,6 +10,7 @@ use retake::metric::{Metric, MetricRow, Request};
 use retake::report::grid::{contact_sheet, png};
 use retake::stage::report::ReportConfig;
 use retake::stage::{Format, Kind, NodeName, Outcome, Product, ShownNode, Status};
+use retake::worktree::WorkTree;
 use serde_json::{Value, json};
 
 use crate::stage_support::{Bench, name};
@@ -77,7 +78,7 @@ type Added = (
 );
 
 /// Two losses and two seeds; the last run diverges in epoch 3.
-fn bench() -> Bench {
+pub fn bench() -> Bench {
     let mut bench = Bench::new();
     let write = |name: String, bytes: &[u8]| -> PathBuf {
         let path = bench.folder.path().join(name);
@@ -284,14 +285,14 @@ fn out_stays_out_of_the_key_and_a_template_enters_it_by_content() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("t.j2"), "# {{ title }}\n").unwrap();
     let mut own = config(json!({"title": "A", "template": "t.j2"}));
-    own.resolve(folder.path()).unwrap();
-    own.resolve(folder.path()).unwrap();
+    own.resolve(&WorkTree::new(folder.path())).unwrap();
+    own.resolve(&WorkTree::new(folder.path())).unwrap();
     assert_eq!(settings(&own)["template"], "# {{ title }}\n");
     assert!(own.check(&BTreeMap::new()).is_ok());
     assert_eq!(text(&files(own.run(&bench().ctx(7)).unwrap())), "# A\n");
 
     let mut missing = config(json!({"template": "no.j2"}));
-    let faults = missing.resolve(folder.path()).unwrap_err();
+    let faults = missing.resolve(&WorkTree::new(folder.path())).unwrap_err();
     assert_eq!(
         faults[0].missing_file.as_deref(),
         Some(folder.path().join("no.j2").as_path())
@@ -299,7 +300,7 @@ fn out_stays_out_of_the_key_and_a_template_enters_it_by_content() {
 
     std::fs::write(folder.path().join("bad.j2"), "{% for %}").unwrap();
     let mut bad = config(json!({"template": "file:bad.j2"}));
-    bad.resolve(folder.path()).unwrap();
+    bad.resolve(&WorkTree::new(folder.path())).unwrap();
     let faults = bad.check(&BTreeMap::new()).unwrap_err();
     assert!(
         faults[0].message.starts_with("bad.j2, line 1: "),

@@ -9,6 +9,7 @@ use retake::stage::sample::SampleConfig;
 use retake::stage::{
     DataSchema, Format, InputSchemas, Kind, Memo, Outcome, Product, StageError, Status,
 };
+use retake::worktree::WorkTree;
 use serde_json::{Value, json};
 
 use crate::evaluate::{GENERATOR, UNCONDITIONAL, bench, grid, model_of, pack, sample, tile};
@@ -412,7 +413,7 @@ fn sample_says_which_settings_do_not_go_together() {
 fn defaults_are_written_out_and_a_plain_grid_keeps_its_settings() {
     let resolved = |with: Value| {
         let mut config: SampleConfig = sample(with);
-        config.resolve(Path::new("")).unwrap();
+        config.resolve(&WorkTree::new(Path::new(""))).unwrap();
         serde_json::to_value(config).unwrap()
     };
     assert_eq!(

@@ -114,6 +114,7 @@ impl Bench {
             key: Digest::of_bytes(b"key"),
             trajectory: Digest::of_bytes(b"trajectory"),
             out: self.folder.path().join("out"),
+            project: None,
             memo: &self.memo,
             shown: self.shown.clone(),
             command: "retake run pipelines/tests.yaml".to_owned(),

@@ -197,7 +197,7 @@ fn a_run_that_was_killed_is_not_taken_for_one_that_goes_on() {
     run.0.wait().expect("a child");
     assert_eq!(
         notes(),
-        2,
+        1,
         "what it said of itself and of the node lies about"
     );
 

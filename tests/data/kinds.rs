@@ -8,6 +8,7 @@ use retake::stage::{
     Artifact, DataSchema, Fault, Format, Input, InputNode, Memo, NewPart, NodeName, Outcome, Part,
     Product, StageConfig, StageCtx, StageError, Status,
 };
+use retake::worktree::WorkTree;
 use serde_json::{Value, json};
 
 /// A memo that holds nothing: data kinds have no parts.
@@ -30,7 +31,7 @@ impl Memo for NoMemo {
 
 fn config(kind: &str, with: Value) -> StageConfig {
     let mut config = StageConfig::decode(kind, with).unwrap().unwrap();
-    config.resolve(Path::new(".")).unwrap();
+    config.resolve(&WorkTree::new(Path::new("."))).unwrap();
     config
 }
 
@@ -78,6 +79,7 @@ fn run(
         key: Digest::of_bytes(b""),
         trajectory: Digest::of_bytes(b""),
         out: out.to_owned(),
+        project: None,
         memo: &NoMemo,
         shown: Vec::new(),
         command: String::new(),

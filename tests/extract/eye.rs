@@ -4,6 +4,7 @@ use candle_core::Device;
 use retake::data::image::Image;
 use retake::extract::{ExtractError, Extractor, ExtractorSpec, Protocol};
 use retake::rng::Stream;
+use retake::worktree::WorkTree;
 
 use super::{spec, weights};
 
@@ -103,7 +104,7 @@ fn weights_of_another_digest_are_refused_with_both_digests_and_where_the_right_o
     let folder = tempfile::tempdir().unwrap();
     let path = weights(folder.path(), 3);
     let mut inception = ExtractorSpec::preset("inception-v3").unwrap();
-    inception.resolve(folder.path()).unwrap();
+    inception.resolve(&WorkTree::new(folder.path())).unwrap();
     let error = Extractor::open(&inception, Protocol::TorchFidelity, &path, &Device::Cpu).err();
     let Some(ExtractError::OtherWeights { found, wanted, .. }) = &error else {
         panic!("{error:?}");
@@ -141,7 +142,8 @@ fn truncated_weights_are_refused() {
 fn what_comes_with_retake_has_its_taps_and_says_where_its_weights_are() {
     for name in ExtractorSpec::presets() {
         let mut spec = ExtractorSpec::preset(name).unwrap();
-        spec.resolve(std::path::Path::new("")).unwrap();
+        spec.resolve(&WorkTree::new(std::path::Path::new("")))
+            .unwrap();
         assert_eq!(spec.name, name);
         let layers = serde_json::to_string(spec.layers().unwrap()).unwrap();
         for tap in [Some(&spec.features), spec.scores.as_ref()]
@@ -160,7 +162,9 @@ fn what_comes_with_retake_has_its_taps_and_says_where_its_weights_are() {
         assert_eq!(usual == "fid", name == "inception-v3", "{usual}");
     }
     let mut early = ExtractorSpec::preset("inception-v3").unwrap();
-    early.resolve(std::path::Path::new("")).unwrap();
+    early
+        .resolve(&WorkTree::new(std::path::Path::new("")))
+        .unwrap();
     early.take_features("64".to_owned()).unwrap();
     assert_eq!(early.metric_name("kid"), "kid-inception-v3-64");
     let error = ExtractorSpec::preset("resnet").unwrap_err().to_string();
@@ -175,7 +179,7 @@ fn an_extractor_whose_numbers_make_no_sense_is_refused_before_anything_runs() {
     let refused = |from: &str, to: &str| {
         assert!(super::SPEC.contains(from));
         let mut spec = ExtractorSpec::from_yaml(&super::SPEC.replace(from, to)).unwrap();
-        spec.resolve(std::path::Path::new(""))
+        spec.resolve(&WorkTree::new(std::path::Path::new("")))
             .unwrap_err()
             .to_string()
     };

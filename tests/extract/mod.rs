@@ -14,6 +14,7 @@ use retake::extract::ExtractorSpec;
 use retake::model::weights::{NameMap, export};
 use retake::model::{Dims, Init, Network};
 use retake::rng::Stream;
+use retake::worktree::WorkTree;
 use serde_json::Value;
 
 use crate::support::Said;
@@ -47,7 +48,8 @@ weights: {}
 /// The extractor, resolved.
 pub fn spec() -> ExtractorSpec {
     let mut spec = ExtractorSpec::from_yaml(SPEC).expect("an extractor");
-    spec.resolve(Path::new("")).expect("its layers are here");
+    spec.resolve(&WorkTree::new(Path::new("")))
+        .expect("its layers are here");
     spec
 }
 

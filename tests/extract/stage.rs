@@ -11,6 +11,7 @@ use retake::metric::document::Metrics;
 use retake::model::{Inputs, Mode, SavedModel};
 use retake::stage::evaluate::EvaluateConfig;
 use retake::stage::{DataSchema, Format, Kind, Outcome, Product, Status};
+use retake::worktree::WorkTree;
 use serde_json::{Value, json};
 
 use super::{SPEC, weights};
@@ -178,7 +179,7 @@ fn the_nearest_neighbour_of_a_copied_image_is_the_original() {
         json!({"mode": "neighbours", "images": 5, "neighbours": 3, "labels": false, "extractor": file}),
     ] {
         let mut config = sample(with);
-        config.resolve(Path::new("")).unwrap();
+        config.resolve(&WorkTree::new(Path::new(""))).unwrap();
         let sheet = grid(&bench, &config).unwrap();
         assert_eq!(sheet.dimensions(), (2 + 4 * 34, 2 + 5 * 34));
         for row in 0..5 {

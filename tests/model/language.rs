@@ -2,6 +2,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use retake::model::{Dim, ModelError, ModelRef, ModelSpec};
+use retake::worktree::WorkTree;
 use serde_json::json;
 
 use super::{complaint, one, read};
@@ -103,8 +104,10 @@ fn a_preset_a_file_and_the_networks_resolve_to_the_same() {
     std::fs::write(root.path().join("my.yaml"), text).expect("written");
     let mut preset = ModelRef::Preset("resnet-8".to_owned());
     let mut file = ModelRef::File("my.yaml".to_owned());
-    preset.resolve(root.path()).expect("a preset");
-    file.resolve(root.path()).expect("a file");
+    preset
+        .resolve(&WorkTree::new(root.path()))
+        .expect("a preset");
+    file.resolve(&WorkTree::new(root.path())).expect("a file");
     assert_eq!(preset, file);
     let value = serde_json::to_value(&preset).expect("JSON");
     assert_eq!(
@@ -117,7 +120,9 @@ fn a_preset_a_file_and_the_networks_resolve_to_the_same() {
 fn unresolvable_models_say_why() {
     let root = tempfile::tempdir().expect("a folder");
     std::fs::write(root.path().join("bad.yaml"), "networks:\n  n: {inputs: [}").expect("written");
-    let resolve = |mut model: ModelRef, root: &Path| model.resolve(root).expect_err("no model");
+    let resolve = |mut model: ModelRef, root: &Path| {
+        model.resolve(&WorkTree::new(root)).expect_err("no model")
+    };
     let unknown = resolve(ModelRef::Preset("cdgan-64".to_owned()), root.path());
     assert_eq!(
         unknown.to_string(),

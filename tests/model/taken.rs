@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use retake::model::{ModelError, ModelRef, ModelSpec};
+use retake::worktree::WorkTree;
 use serde_json::json;
 
 fn refer(model: serde_json::Value) -> ModelRef {
@@ -11,7 +12,7 @@ fn refer(model: serde_json::Value) -> ModelRef {
 
 fn resolved(model: serde_json::Value, root: &Path) -> Result<ModelSpec, ModelError> {
     let mut model = refer(model);
-    model.resolve(root)?;
+    model.resolve(&WorkTree::new(root))?;
     Ok(model.spec().expect("resolved").clone())
 }
 
@@ -49,7 +50,9 @@ fn a_model_may_take_its_networks_from_presets_and_files() {
     let mut model = refer(model);
     let before = serde_json::to_value(&model).expect("JSON");
     assert_eq!(before["networks"]["second"], "file:my.yaml:other");
-    model.resolve(root.path()).expect("networks");
+    model
+        .resolve(&WorkTree::new(root.path()))
+        .expect("networks");
     let after = serde_json::to_value(&model).expect("JSON");
     assert!(after["networks"]["second"]["layers"].is_array());
 }

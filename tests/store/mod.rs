@@ -1,10 +1,12 @@
 //! The store: soundness, healing, exclusion, publishing and the lock file.
 
 mod folders;
+mod gc;
 mod lockfile;
 mod objects;
 mod processes;
 mod publish;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::fs;

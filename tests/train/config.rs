@@ -4,6 +4,7 @@ use std::path::Path;
 
 use retake::stage::train::TrainConfig;
 use retake::stage::{DataSchema, Fault, InputSchemas, Kind, PathItem};
+use retake::worktree::WorkTree;
 use serde_json::{Value, json};
 
 use super::harness::{and, classifier, config, gan, plus, vae};
@@ -554,7 +555,10 @@ fn an_unknown_or_missing_model_is_a_fault() {
     let fault = |model: &str| {
         let with = json!({"task": "gan", "epochs": 1, "model": model});
         let mut config: TrainConfig = serde_json::from_value(with).unwrap();
-        config.resolve(Path::new("/nowhere")).unwrap_err().remove(0)
+        config
+            .resolve(&WorkTree::new(Path::new("/nowhere")))
+            .unwrap_err()
+            .remove(0)
     };
     assert_eq!(fault("cdcgan-65").path, [PathItem::Key("model".to_owned())]);
     assert_eq!(

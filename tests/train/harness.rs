@@ -18,6 +18,7 @@ use retake::stage::{
     Progress, StageCtx, StageError, Status,
 };
 use retake::train::{Learner, Training};
+use retake::worktree::WorkTree;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -293,7 +294,7 @@ pub fn plus(mut with: Value, settings: Value) -> Value {
 /// A configuration as it enters the key: read, and resolved.
 pub fn config(with: &Value) -> TrainConfig {
     let mut config: TrainConfig = serde_json::from_value(with.clone()).unwrap();
-    config.resolve(Path::new(".")).unwrap();
+    config.resolve(&WorkTree::new(Path::new("."))).unwrap();
     config
 }
 
@@ -393,6 +394,7 @@ impl Bench {
             key: Digest::of_value(with),
             trajectory: Digest::of_value(&trajectory),
             out: out.path().to_owned(),
+            project: None,
             memo,
             shown: Vec::new(),
             command: String::new(),

@@ -2,7 +2,7 @@
 
 mod adversarial;
 mod config;
-mod harness;
+pub mod harness;
 mod history;
 mod incremental;
 mod learning;
