@@ -151,20 +151,19 @@ impl PipelineArgs {
         Ok(plan::open(&self.pipeline, &options)?)
     }
 
-    /// Asks whether anything has changed since `stages` were found, or brought, up to date, without reading the
-    /// pipeline: the question, and the answer (how many nodes are cached) if there is one.
-    pub fn unchanged(
-        &self,
-        stages: &[String],
-        locked: bool,
-    ) -> Result<(Question, Option<usize>), CliError> {
-        let root = spec::root::of(&self.pipeline);
-        let store = self.store.clone().unwrap_or_else(|| root.join(".retake"));
+    /// Where the store is.
+    fn store_folder(&self) -> PathBuf {
+        let usual = || spec::root::of(&self.pipeline).join(".retake");
+        self.store.clone().unwrap_or_else(usual)
+    }
+
+    /// What [`PipelineArgs::unchanged`] and, after a run, [`Question::remember`] are about.
+    pub fn question(&self, stages: &[String], locked: bool) -> Result<Question, CliError> {
         let devices = Devices::new(self.device);
         let class = devices.get(None).map_err(CliError::bad)?.class;
-        let question = Question {
+        Ok(Question {
             pipeline: self.pipeline.clone(),
-            root,
+            root: spec::root::of(&self.pipeline),
             asked: json!({
                 "stages": stages,
                 "profile": self.profile,
@@ -173,19 +172,20 @@ impl PipelineArgs {
                 "any_device": self.any_device,
                 "locked": locked,
             }),
-        };
-        let store = Store::open(&store).map_err(CliError::failed)?;
-        let answer = question.answer(&store);
-        Ok((question, answer))
+        })
+    }
+
+    /// How many nodes are cached, if nothing has changed since a run left all of them so; the pipeline is not read.
+    pub fn unchanged(&self, question: &Question) -> Result<Option<usize>, CliError> {
+        let store = Store::open(&self.store_folder()).map_err(CliError::failed)?;
+        Ok(question.answer(&store))
     }
 
     /// Remembers that results were used, for `gc`; a store that cannot be written is not cleared up either.
     ///
     /// Whether `gc` knows of this pipeline: if not, a run has to tell it.
     pub fn remember_use(&self) -> bool {
-        let store = self.store.clone();
-        let store = store.unwrap_or_else(|| spec::root::of(&self.pipeline).join(".retake"));
-        let used = Store::open(&store)
+        let used = Store::open(&self.store_folder())
             .and_then(|store| store.remember_use(&self.pipeline, self.profile.as_deref()));
         let unknown = |error: &StoreError| matches!(error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
         !used.is_err_and(|error| unknown(&error))
@@ -194,10 +194,7 @@ impl PipelineArgs {
     /// Reads the pipeline and opens its store.
     pub fn open(&self) -> Result<Opened, CliError> {
         let plan = self.plan()?;
-        let store = self
-            .store
-            .clone()
-            .unwrap_or_else(|| plan.root.join(".retake"));
+        let store = self.store_folder();
         let lock = LockFile::read(&LockFile::path_for(&plan.file)).map_err(CliError::bad)?;
         let opened = Opened::new(plan, &store, lock, self.device)?;
         Ok(Opened {

@@ -21,7 +21,7 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         stages,
         json,
     } = &args.nodes;
-    if !json && let (_, Some(cached)) = common.unchanged(stages, false)? {
+    if !json && let Some(cached) = common.unchanged(&common.question(stages, false)?)? {
         return nothing_to_do(cached).map(|()| Exit::Done);
     }
     let (opened, targets) = args.nodes.open()?;

@@ -52,8 +52,12 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<Exit, CliError> {
     let begun = Instant::now();
-    let (question, unchanged) = args.common.unchanged(&args.stages, args.locked)?;
-    let answer = unchanged.filter(|_| args.asks_only_whether());
+    let question = args.common.question(&args.stages, args.locked)?;
+    let answer = if args.asks_only_whether() {
+        args.common.unchanged(&question)?
+    } else {
+        None
+    };
     if let Some(cached) = answer.filter(|_| args.dry_run || args.common.remember_use()) {
         if args.dry_run {
             return super::plan::nothing_to_do(cached).map(|()| Exit::Done);

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::executor::{Done, Executor, Failure, Job, News};
 use crate::hash::Digest;
 use crate::stage::Progress;
-use crate::store::Store;
+use crate::store::{Owner, Store};
 
 /// The file is written this often at most.
 const EVERY: Duration = Duration::from_secs(1);
@@ -36,55 +36,20 @@ pub fn folder(store: &Store) -> PathBuf {
     store.root().join("live")
 }
 
-/// Which process wrote a file.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Writer {
-    /// its id
-    pub pid: u32,
-    /// when it began, in the system's ticks: an id comes back, the two together do not
-    started: Option<u64>,
-    /// which boot of which machine
-    boot: String,
-}
-
-impl Writer {
-    fn this() -> Self {
-        let pid = std::process::id();
-        Self {
-            pid,
-            started: started(pid),
-            boot: boot(),
-        }
-    }
-
-    /// Whether it still runs; of one that cannot be looked at, whether its file is of the last minute.
-    fn is_alive(&self, file: &Path) -> bool {
-        if self.started.is_some() && self.boot == boot() {
-            return started(self.pid) == self.started;
-        }
+/// Whether the process that wrote a file still runs; of one that cannot be looked at, whether its file is of the last
+/// minute.
+fn is_alive(writer: &Owner, file: &Path) -> bool {
+    writer.lives().unwrap_or_else(|| {
         let written = fs::metadata(file).and_then(|meta| meta.modified());
         written.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < FRESH))
-    }
-}
-
-/// When the process `pid` began, in ticks since the boot, where the system tells.
-fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is a name that may hold anything; the 22nd is the time.
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
-}
-
-fn boot() -> String {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    id.trim().to_owned()
+    })
 }
 
 /// A run and what it is at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LiveRun {
     /// who
-    pub writer: Writer,
+    pub writer: Owner,
     /// the pipeline's file
     pub pipeline: PathBuf,
     /// the nodes at work, by key
@@ -143,7 +108,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// What a file says, if its writer is alive.
 fn alive(path: &Path) -> Option<LiveRun> {
     let said: LiveRun = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    said.writer.is_alive(path).then_some(said)
+    is_alive(&said.writer, path).then_some(said)
 }
 
 /// An executor that tells of its work as well.
@@ -163,7 +128,7 @@ impl<'a> Told<'a> {
                 let _ = fs::remove_file(path);
             }
         }
-        let writer = Writer::this();
+        let writer = Owner::this_process();
         let board = Arc::new(Board {
             path: folder.join(format!("{RUN}{}.json", writer.pid)),
             state: Mutex::new(State {

@@ -107,6 +107,20 @@ pub(super) enum Fate {
 }
 
 impl Owner {
+    /// This process, whatever its session.
+    pub fn this_process() -> Self {
+        Self::this("")
+    }
+
+    /// Whether it runs; `None` where that cannot be seen from here.
+    pub fn lives(&self) -> Option<bool> {
+        match self.fate(None) {
+            Fate::Lives => Some(true),
+            Fate::Dead => Some(false),
+            Fate::Unknown => None,
+        }
+    }
+
     /// This process, with its session.
     pub(super) fn this(session: &str) -> Self {
         let pid = std::process::id();
